@@ -31,7 +31,7 @@ function onPath(command) {
 }
 
 const missing = (why) =>
-  new SetupError('REDIS_MISSING', `redis-server is needed and ${why}; install it or set REDIS_URL`, 69)
+  new SetupError('REDIS_MISSING', `redis-server is needed and ${why}; install it or set REDIS_URL`, 78)
 
 /** Makes sure that there is a `redis-server` to start, or a REDIS_URL to use. */
 export async function ensureRedis() {
@@ -50,7 +50,7 @@ export async function ensureRedis() {
         ? ['sudo', '-n', '-E', installer.tool, ...step]
         : [installer.tool, ...step]
       try {
-        await runLogged(`redis-${index}`, command, args, { env, code: 'REDIS_MISSING', exitCode: 69 })
+        await runLogged(`redis-${index}`, command, args, { env, code: 'REDIS_MISSING', exitCode: 78 })
       } catch (error) {
         // A stale package index (step 0 of several) may still serve the install: only the last step decides.
         if (index === installer.steps.length - 1)
