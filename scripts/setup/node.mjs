@@ -29,7 +29,12 @@ async function install(name, allowScripts) {
   const manifest = { private: true, dependencies: { [name]: `^${MAJOR}` }, allowScripts }
   writeFileSync(join(HOME, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   const options = { cwd: HOME, env: npmEnv(), code: 'NODE_INSTALL_FAILED', exitCode: 69 }
-  await runLogged('install-node', 'npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], options)
+  await runLogged(
+    'install-node',
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'],
+    options,
+  )
 }
 
 /** npm's configuration of an outer `npm run` must not leak into an install of another folder. */

@@ -16,7 +16,7 @@ export async function ensurePackages(env, nodeVersion) {
   if (existsSync(modules) && stampOf(STAMP) === wanted) return
   setStamp(STAMP, undefined)
   await progress('installing npm packages', () =>
-    runLogged('npm-ci', 'npm', ['ci', '--no-audit', '--no-fund'], {
+    runLogged('npm-ci', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
       env: npmEnv(env),
       code: 'PACKAGES_FAILED',
       exitCode: 69,
