@@ -34,6 +34,13 @@ export const ERROR_CODES = {
     75,
     true,
   ),
+  OFFSET_MISMATCH: row(
+    'The chunk does not continue what has arrived',
+    'Send from the offset that the error names',
+    409,
+    75,
+    true,
+  ),
   RANGE_INVALID: row('The byte range lies outside the object', 'Ask for a range within its length', 416, 65),
   ERASURE_INVALID: row(
     'The erasure code cannot take these shards',
@@ -151,6 +158,7 @@ export const ERROR_CODES = {
     404,
     66,
   ),
+  UNKNOWN_SUBMISSION: row('There is no submission with this number', 'Check the txSeq', 404, 66),
   UNKNOWN_DEAL: row('There is no deal with this number', 'Check the txSeq', 404, 66),
   NOT_SEALED: row('The deal is not sealed yet', 'Wait for the seal or a refund', 409, 75, true),
   ALREADY_SEALED: row('The deal is sealed already', 'Nothing to do', 409, 65),
@@ -176,6 +184,14 @@ export const ERROR_CODES = {
     65,
   ),
   CUSTODY_REFUSED: row('The provider does not take this shard', 'Ask another provider', 409, 69),
+  QUOTA_EXCEEDED: row(
+    'The owner has too many unsealed bytes here',
+    'Seal or wait for the deadline of earlier files',
+    429,
+    75,
+    true,
+  ),
+  PARITY_WRONG: row('A parity shard is not the parity of the data shards', 'Encode the file again', 424, 65),
   CUSTODIANS_MISSING: row(
     'Too few providers take part',
     'Try again when more providers are online',
