@@ -22,6 +22,8 @@ interface IOperatorRegistry {
     error NotOperator(address account);
     /// @notice A text or key is longer than allowed.
     error TooLong(uint256 lengthBytes, uint256 maxBytes);
+    /// @notice There are only `count` operators.
+    error IndexTooLarge(uint256 index, uint256 count);
 
     /// @notice Makes the sender an operator.
     /// @param metadataUri at most 512 bytes

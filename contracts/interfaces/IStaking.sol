@@ -83,7 +83,6 @@ interface IStaking {
         bytes32 indexed faultId,
         uint256 requestedWei,
         uint256 slashedWei,
-        uint256 toBeneficiariesWei,
         uint256 allocatedWei
     );
     /// @notice A slash left a pool (nearly) empty: its shares are void and `generation` begins.
