@@ -153,6 +153,8 @@ interface IStorageMarket {
     error SealDeadlinePassed(uint256 txSeq, uint256 deadlineBlock);
     error SealDeadlineNotPassed(uint256 txSeq, uint256 deadlineBlock);
     error CustodiansNotAscending(address before, address provider);
+    /// @notice A custodian's bitmap is empty or names shards that the deal does not have.
+    error InvalidShardBitmap(address provider, uint256 shardBitmap);
     error ShardAssignedTwice(address provider, uint256 overlap);
     error ShardsUnassigned(uint256 bitmap);
     error FaultLimitExceeded(address provider, uint256 shards, uint256 limit);
@@ -171,6 +173,8 @@ interface IStorageMarket {
     /// @notice The last change of custody is still inside its windows.
     error CustodyChangePending(uint256 txSeq, uint256 fromPeriod);
     error NotCustodian(uint256 txSeq, uint256 shardIndex, address caller);
+    /// @notice A shard cannot be handed over to the provider that already keeps it.
+    error SuccessorIsCustodian(address provider);
     error InvalidParams();
 
     /// @notice Connects the market to the flow and the prover, once, by the deployer.
@@ -186,6 +190,7 @@ interface IStorageMarket {
     function setSealer(address sealer) external;
 
     /// @notice Turns a submission into a deal. Value: exactly the parity bond.
+    /// @dev An unknown txSeq reverts with the flow's UnknownSubmission, here and wherever a txSeq is given.
     function seal(SealRequest calldata request) external payable;
 
     /// @notice Returns the whole escrow of a submission that was not sealed in time, to its owner. Anyone may call.
@@ -212,6 +217,8 @@ interface IStorageMarket {
     function quote(uint256 paddedSectors, uint256 parityShards, uint256 termPeriods) external view returns (uint256);
 
     function stateOf(uint256 txSeq) external view returns (State);
+
+    /// @notice The sealed deal; all zero before the seal.
     function deal(uint256 txSeq) external view returns (Deal memory);
     function sealerOf(address owner) external view returns (address);
 
@@ -225,6 +232,7 @@ interface IStorageMarket {
     function sealDeadline(uint256 txSeq) external view returns (uint256 blockNumber);
 
     /// @notice Price per stored sector and period that a seal in the present period would freeze, and the net rate of one shard.
+    /// Reverts unless the submission can be sealed now.
     function sealTerms(uint256 txSeq) external view returns (uint256 sectorPriceWei, uint256 shardRateWei);
 
     /// @notice Who must answer for the deal in `period`.
