@@ -2,9 +2,9 @@
 pragma solidity ^0.8.26;
 
 /// @title IBeacon
-/// @notice The clock of the protocol and its one source of randomness: one seed per period, from a block fixed beforehand.
-/// @dev The seed of period p comes from block `periodStart(p)`. Anyone pins it, once, while that block's hash is reachable:
-/// 256 blocks through `blockhash`, 8191 through EIP-2935. Later the period stays unpinned for ever.
+/// @notice The clock of the protocol and its one source of randomness: a seed per period, of a block fixed beforehand.
+/// @dev The seed of period p comes from block `periodStart(p)`. Anyone pins it, once, while that block's hash is
+/// reachable: 256 blocks through `blockhash`, 8191 through EIP-2935. Later the period stays unpinned for ever.
 /// Warning: the proposer of the boundary block may withhold it, and where the block hash serves (`usesBlockHash`) may
 /// grind it. The beacon holds no money and pays no bounty.
 interface IBeacon {

@@ -33,7 +33,7 @@ interface IStaking {
         bytes32 kind;
     }
 
-    /// @notice A pool in its present generation. Slashed to (nearly) nothing, a pool starts the next one with no shares.
+    /// @notice A pool in its present generation. Slashed to (nearly) nothing, it starts the next one with no shares.
     struct PoolView {
         uint256 tokensWei;
         uint256 shares;
@@ -54,10 +54,16 @@ interface IStaking {
 
     event ServiceRegistered(address indexed service, Pool indexed pool, bytes32 indexed kind, uint64 faultWindowBlocks);
     event TreasurySet(address indexed treasury);
-    event Deposited(address indexed operator, Pool indexed pool, address indexed owner, uint256 amountWei, uint256 shares);
+    event Deposited(
+        address indexed operator, Pool indexed pool, address indexed owner, uint256 amountWei, uint256 shares
+    );
     event Allocated(address indexed operator, address indexed service, uint256 amountWei, uint256 allocatedWei);
     event DeallocationRequested(
-        address indexed operator, address indexed service, uint256 amountWei, uint256 pendingWei, uint256 completableAtBlock
+        address indexed operator,
+        address indexed service,
+        uint256 amountWei,
+        uint256 pendingWei,
+        uint256 completableAtBlock
     );
     event DeallocationCancelled(address indexed operator, address indexed service, uint256 amountWei);
     event DeallocationCompleted(
@@ -76,7 +82,9 @@ interface IStaking {
         uint256 indexed exitId, address indexed operator, address indexed owner, uint256 shares, uint256 amountWei
     );
     /// @notice A release took `amountWei` from what was allocated to `service`.
-    event AllocationReleased(address indexed operator, address indexed service, uint256 amountWei, uint256 allocatedWei);
+    event AllocationReleased(
+        address indexed operator, address indexed service, uint256 amountWei, uint256 allocatedWei
+    );
     event Slashed(
         address indexed operator,
         address indexed service,
@@ -134,8 +142,8 @@ interface IStaking {
     /// @notice Registers a slasher on one pool. Owner only; at most 8 per pool, for ever.
     /// @param service a contract; on the self pool it must implement `IStakedService`
     /// @param kind keccak256 of the service's noun
-    /// @param faultWindowBlocks most blocks between the request to take stake away and the last slash for anything that
-    /// was promised on it; a service that counts on epoch snapshots includes the rest of the epoch
+    /// @param faultWindowBlocks a slash for anything promised on stake falls less than this many blocks after the
+    /// request to take that stake away; a service that counts on epoch snapshots includes the rest of the epoch
     function registerService(address service, Pool pool, bytes32 kind, uint64 faultWindowBlocks) external;
 
     /// @notice Sets who receives the rest of slashes; the zero address burns it. Owner only.
@@ -150,13 +158,14 @@ interface IStaking {
     /// @notice Puts free stake of the sender's pool behind `service`.
     function allocate(address service, uint256 amountWei) external;
 
-    /// @notice Asks `amountWei` back from `service`. It stays slashable; a further request restarts the delay for all of it.
+    /// @notice Asks `amountWei` back from `service`. It stays slashable; a further request restarts the delay for all.
     function requestDeallocation(address service, uint256 amountWei) external;
 
     /// @notice Puts all that is pending at `service` behind it again.
     function cancelDeallocation(address service) external;
 
-    /// @notice Frees what is pending, after the delay and, on the self pool, if the service's minimum stays covered. Anyone.
+    /// @notice Frees what is pending, after the delay and, on the self pool, if the service's minimum stays covered.
+    /// @dev Anyone may call it.
     function completeDeallocation(address operator, address service) external;
 
     /// @notice Asks the sender's `shares` back. They stay in the pool, rewarded and slashable, until release.
@@ -166,7 +175,7 @@ interface IStaking {
     function cancelExit(uint256 exitId) external;
 
     /// @notice After the delay, moves the exit's worth at this moment's share price to its owner's claimable. Anyone.
-    /// @dev Unallocated stake first, then pro rata from services without a minimum; `StakeLocked` if that is not enough.
+    /// @dev Unallocated stake first, then pro rata from services without a minimum; `StakeLocked` if it is not enough.
     function release(uint256 exitId) external returns (uint256 amountWei);
 
     /// @notice Sends all that the sender may claim to `to`.
@@ -188,19 +197,23 @@ interface IStaking {
         uint256[] calldata bps
     ) external returns (uint256 slashedWei);
 
-    /// @notice Adds the value to a pool with shares; of the delegated pool's, the commission becomes the operator's claimable.
+    /// @notice Adds the value to a pool that has shares; anyone may.
+    /// @dev On the delegated pool the commission goes to the operator's claimable and the rest compounds.
     function addReward(address operator, Pool pool) external payable;
 
     /// @notice Sets the sender's commission on delegated rewards, within the step allowed per epoch.
     function setCommission(uint256 bps) external;
 
     /// @notice The allocation of `operator` to `service`, pending de-allocation included, and the pending part.
-    function allocationOf(address operator, address service) external view returns (uint256 allocatedWei, uint256 pendingWei);
+    function allocationOf(address operator, address service)
+        external
+        view
+        returns (uint256 allocatedWei, uint256 pendingWei);
 
     /// @notice The block from which the pending de-allocation may be completed; 0 if none is pending.
     function completableAt(address operator, address service) external view returns (uint256 blockNumber);
 
-    /// @notice What a service may count on now: allocation less pending and, on the delegated pool, less the exits' part.
+    /// @notice What a service may count on now: allocation less pending and, on the delegated pool, the exits' part.
     function backing(address operator, address service) external view returns (uint256);
 
     /// @notice `backing` at the start of `epoch` (not in the future).
