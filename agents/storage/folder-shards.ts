@@ -1,0 +1,235 @@
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
+import { bytesEqual, toHex } from '../../sdk/protocol/hex.ts'
+import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
+import type { Store } from '../kernel/store.ts'
+import { createKeyedLock } from './keyed-lock.ts'
+import { recoverShards } from './recover-shards.ts'
+import { fileBytes, removeShardFiles, shardPath, syncFolder, writeWhole } from './shard-files.ts'
+import { createShardIntake, keyText, readPieces } from './shard-intake.ts'
+import {
+  createShardHasher,
+  levelsBytes,
+  pathInBlock,
+  SEGMENT_HEIGHT,
+  siblingOffsets,
+} from './shard-levels.ts'
+import { openShardRecords, type ShardRecord } from './shard-records.ts'
+import type { ShardInfo, ShardKey, ShardStore } from './shard-store.ts'
+
+export declare namespace openFolderShards {
+  type Options = {
+    folder: string
+    store: Store
+    hasher: Hasher
+    capacityBytes: number
+    crashPoint?: (name: string) => void
+  }
+}
+
+/** Opens the shards in a folder: finishes or undoes what a crash left half done, and drops files that no record knows. */
+export async function openFolderShards({
+  folder,
+  store,
+  hasher,
+  capacityBytes,
+  crashPoint = () => {},
+}: openFolderShards.Options): Promise<ShardStore> {
+  const records = openShardRecords(store)
+  const intake = createShardIntake({ folder, hasher, records, crashPoint })
+  const locked = createKeyedLock()
+  await recoverShards({ folder, hasher, records, intake })
+  let usedBytes = records.list().reduce((sum, record) => sum + footprint(record.bytes), 0)
+
+  function complete(key: ShardKey): ShardRecord {
+    const record = records.get(key)
+    if (!record) throw new ZerogError('SHARD_UNKNOWN')
+    if (record.state === 'complete') return record
+    throw new ZerogError(
+      'SHARD_INCOMPLETE',
+      record.state === 'damaged' ? 'the shard is being repaired' : undefined,
+    )
+  }
+
+  function toInfo(record: ShardRecord): ShardInfo {
+    return { ...record, offset: record.state === 'partial' ? intake.offset(record) : record.bytes }
+  }
+
+  function reserve(record: ShardRecord): void {
+    const needed = footprint(record.bytes)
+    if (usedBytes + needed > capacityBytes) {
+      throw new ZerogError('DISK_FULL', 'the provider has no capacity left for this shard', {
+        meta: { freeBytes: Math.max(0, capacityBytes - usedBytes), neededBytes: needed },
+      })
+    }
+    records.put(record)
+    usedBytes += needed
+  }
+
+  async function drop(record: ShardRecord): Promise<void> {
+    // The record goes first: files without one are garbage that the next start removes.
+    records.remove(record)
+    intake.forget(record)
+    usedBytes -= footprint(record.bytes)
+    await removeShardFiles(folder, record)
+  }
+
+  async function readAt(record: ShardRecord, kind: 'shard' | 'levels', start: number, length: number) {
+    const bytes = new Uint8Array(length)
+    let done = 0
+    const handle = await open(shardPath(folder, record, kind), 'r').catch(() => undefined)
+    if (handle) {
+      try {
+        while (done < length) {
+          const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
+          if (bytesRead === 0) break
+          done += bytesRead
+        }
+      } finally {
+        await handle.close()
+      }
+    }
+    if (done === length) return bytes
+    records.setState(record, 'damaged')
+    throw new ZerogError('SHARD_INCOMPLETE', 'the shard is damaged and will be repaired')
+  }
+
+  const self: ShardStore = {
+    capacityBytes,
+    usedBytes: () => usedBytes,
+    info: (key) => {
+      const record = records.get(key)
+      return record && toInfo(record)
+    },
+    list: (txSeq) => records.list(txSeq).map(toInfo),
+
+    write: (chunk) =>
+      locked(keyText(chunk.key), async () => {
+        const known = records.get(chunk.key)
+        const same = known !== undefined && known.root === chunk.root && known.bytes === chunk.bytes
+        if (known && same && known.state !== 'partial') {
+          for await (const _ of chunk.body);
+          return toInfo(known)
+        }
+        if (known && !same) {
+          if (!chunk.replace)
+            throw new ZerogError('CUSTODY_REFUSED', 'a shard with another root is held here')
+          await drop(known)
+        }
+        const record: ShardRecord = {
+          ...chunk.key,
+          root: chunk.root,
+          bytes: chunk.bytes,
+          owner: chunk.owner,
+          state: 'partial',
+        }
+        if (!same) {
+          if (chunk.start > 0) {
+            throw new ZerogError('OFFSET_MISMATCH', 'the next byte is 0', { meta: { offset: 0 } })
+          }
+          reserve(record)
+        }
+        const offset = await intake.append(record, chunk)
+        if (offset < record.bytes) return { ...record, offset }
+        if (await intake.finish(record)) return { ...record, state: 'complete', offset }
+        await drop(record)
+        throw new ZerogError('ROOT_MISMATCH', 'the shard does not have the declared root; it was discarded')
+      }),
+
+    read: async (key, start, length) => {
+      const record = complete(key)
+      checkRange(record, start, length)
+      return readAt(record, 'shard', start, length)
+    },
+
+    stream: (key, start, length) => {
+      const record = complete(key)
+      checkRange(record, start, length)
+      return createReadStream(shardPath(folder, key, 'shard'), { start, end: start + length - 1 })
+    },
+
+    chunk: async (key, height, index) => {
+      const record = complete(key)
+      const shardHeight = Math.log2(record.bytes / SECTOR_BYTES)
+      if (!(height >= 0 && height <= shardHeight && index >= 0 && index < 2 ** (shardHeight - height))) {
+        throw new ZerogError('RANGE_INVALID', 'the shard has no such chunk', { meta: { height, index } })
+      }
+      const chunkBytes = 2 ** height * SECTOR_BYTES
+      const blockHeight = Math.max(height, Math.min(SEGMENT_HEIGHT, shardHeight))
+      const blockIndex = Math.floor(index / 2 ** (blockHeight - height))
+      const blockBytes = 2 ** blockHeight * SECTOR_BYTES
+      const block = await readAt(record, 'shard', blockIndex * blockBytes, blockBytes)
+      const within = index - blockIndex * 2 ** (blockHeight - height)
+      const path = blockHeight > height ? pathInBlock(hasher, block, height, within) : []
+      if (blockHeight >= SEGMENT_HEIGHT) {
+        for (const offset of siblingOffsets(shardHeight, blockHeight, blockIndex)) {
+          path.push(await readAt(record, 'levels', offset, HASH_BYTES))
+        }
+      }
+      return { bytes: block.subarray(within * chunkBytes, (within + 1) * chunkBytes), path }
+    },
+
+    verify: (key, signal) =>
+      locked(keyText(key), async () => {
+        const record = complete(key)
+        const path = shardPath(folder, key, 'shard')
+        const check = createShardHasher(hasher, record.bytes)
+        const whole = (await fileBytes(path)) === record.bytes
+        if (whole) {
+          for await (const piece of readPieces(path, record.bytes)) {
+            signal.throwIfAborted()
+            check.push(piece)
+          }
+        }
+        if (whole) {
+          const { root, levels } = check.finish()
+          if (toHex(root) === record.root) {
+            const levelsPath = shardPath(folder, key, 'levels')
+            const size = await fileBytes(levelsPath)
+            const kept =
+              size === levels.length && size > 0 ? await readAt(record, 'levels', 0, size) : new Uint8Array(0)
+            if (!bytesEqual(kept, levels)) {
+              await writeWhole(levelsPath, levels)
+              await syncFolder(dirname(levelsPath))
+            }
+            return true
+          }
+        }
+        records.setState(record, 'damaged')
+        return false
+      }),
+
+    markDamaged: (key) => {
+      if (records.get(key)?.state === 'complete') records.setState(key, 'damaged')
+    },
+
+    heal: (key, body) =>
+      locked(keyText(key), async () => {
+        const record = records.get(key)
+        if (!record || record.state === 'partial') throw new ZerogError('SHARD_UNKNOWN')
+        if (!(await intake.replace(record, body))) throw new ZerogError('ROOT_MISMATCH')
+      }),
+
+    remove: (key) =>
+      locked(keyText(key), async () => {
+        const record = records.get(key)
+        if (record) await drop(record)
+      }),
+  }
+  return self
+}
+
+function checkRange(record: ShardRecord, start: number, length: number): void {
+  if (start >= 0 && length > 0 && start + length <= record.bytes) return
+  throw new ZerogError('RANGE_INVALID', `the shard has ${record.bytes} bytes`, {
+    meta: { bytes: record.bytes },
+  })
+}
+
+/** What a shard of this length takes: its bytes and its levels. */
+function footprint(bytes: number): number {
+  return bytes + levelsBytes(Math.log2(bytes / SECTOR_BYTES))
+}

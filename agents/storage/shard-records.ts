@@ -1,0 +1,82 @@
+import type { Store } from '../kernel/store.ts'
+import type { ShardKey } from './shard-files.ts'
+
+/** The durable record of a shard; bytes without a record are garbage. */
+export type ShardRecord = ShardKey & {
+  readonly root: string
+  readonly bytes: number
+  readonly owner: string
+  readonly state: 'partial' | 'complete' | 'damaged'
+}
+
+type Row = { tx_seq: number; shard_index: number; root: string; bytes: number; owner: string; state: string }
+
+const STEPS = [
+  `CREATE TABLE shard (
+     tx_seq INTEGER NOT NULL,
+     shard_index INTEGER NOT NULL,
+     root TEXT NOT NULL,
+     bytes INTEGER NOT NULL,
+     owner TEXT NOT NULL,
+     state TEXT NOT NULL CHECK (state IN ('partial', 'complete', 'damaged')),
+     PRIMARY KEY (tx_seq, shard_index)
+   ) STRICT;
+   CREATE INDEX shard_owner ON shard (owner);`,
+]
+
+export type ShardRecords = ReturnType<typeof openShardRecords>
+
+/** The table of shards in the agent's database. */
+export function openShardRecords(store: Store) {
+  store.migrate('shards', STEPS)
+  return {
+    get(key: ShardKey): ShardRecord | undefined {
+      const row = store.get<Row>(
+        'SELECT * FROM shard WHERE tx_seq = ? AND shard_index = ?',
+        key.txSeq,
+        key.index,
+      )
+      return row && fromRow(row)
+    },
+    list(txSeq?: bigint): ShardRecord[] {
+      const rows =
+        txSeq === undefined
+          ? store.all<Row>('SELECT * FROM shard ORDER BY tx_seq, shard_index')
+          : store.all<Row>('SELECT * FROM shard WHERE tx_seq = ? ORDER BY shard_index', txSeq)
+      return rows.map(fromRow)
+    },
+    put(record: ShardRecord): void {
+      store.run(
+        'INSERT INTO shard VALUES (?, ?, ?, ?, ?, ?)',
+        record.txSeq,
+        record.index,
+        record.root,
+        record.bytes,
+        record.owner,
+        record.state,
+      )
+    },
+    setState(key: ShardKey, state: ShardRecord['state']): void {
+      store.run(
+        'UPDATE shard SET state = ? WHERE tx_seq = ? AND shard_index = ?',
+        state,
+        key.txSeq,
+        key.index,
+      )
+    },
+    remove(key: ShardKey): void {
+      store.run('DELETE FROM shard WHERE tx_seq = ? AND shard_index = ?', key.txSeq, key.index)
+    },
+  }
+}
+
+function fromRow(row: Row): ShardRecord {
+  return {
+    txSeq: BigInt(row.tx_seq),
+    index: row.shard_index,
+    root: row.root,
+    bytes: row.bytes,
+    owner: row.owner,
+    state: row.state as ShardRecord['state'],
+  }
+}
