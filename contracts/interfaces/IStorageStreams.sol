@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.26;
 
+/// @dev Why money was credited: the indexed `reason` of `Credited`.
+bytes32 constant REASON_BOND = "bond";
+bytes32 constant REASON_BOUNTY = "bounty";
+bytes32 constant REASON_PIN = "pin";
+bytes32 constant REASON_REFUND = "refund";
+bytes32 constant REASON_REMAINDER = "remainder";
+
 /// @notice One custodian's share of a deal's stream.
 struct ProviderRate {
     address provider;
@@ -28,9 +35,10 @@ struct OpenDeal {
 interface IStorageStreams {
     event Deposited(uint256 indexed txSeq, uint256 amountWei);
     event DealOpened(uint256 indexed txSeq, uint256 grossPerPeriod, uint256 remainderWei);
-    /// @notice Money became withdrawable. `reason` is one of the REASON_* constants.
+    /// @notice Money became withdrawable, other than by a settled stream (`Claimed`). `reason` is one of the REASON_* constants.
     event Credited(address indexed to, uint256 amountWei, bytes32 indexed reason);
-    /// @notice A provider's stream was settled up to (not including) `throughPeriod`.
+    /// @notice A provider's stream was settled up to (not including) `throughPeriod`: `paidWei` became withdrawable,
+    /// `forfeitedWei` (periods unopened, forfeited or suspended) went to the pot.
     event Claimed(address indexed provider, uint256 throughPeriod, uint256 paidWei, uint256 forfeitedWei);
     event Forfeited(address indexed provider, uint256 indexed period);
     event Suspended(address indexed provider, uint256 indexed fromPeriod);
@@ -45,7 +53,8 @@ interface IStorageStreams {
     error NothingToWithdraw(address account);
     error TransferFailed(address to, uint256 amountWei);
     error EscrowTooLow(uint256 txSeq, uint256 neededWei, uint256 escrowWei);
-    /// @notice The account's stream lags too far behind: call `claim` for it first.
+    /// @notice The account's stream lags more than 64 buckets behind: call `claim` for it first, or `advancePot` when
+    /// the account is this contract.
     error StreamBehind(address account, uint256 reachedPeriod);
     error PotTooLow(uint256 neededWei, uint256 potWei);
     error RoundAlreadyOpen(uint256 period);
@@ -57,7 +66,7 @@ interface IStorageStreams {
     /// @notice Takes the fee of a submission (or a top-up of it) into escrow. Only flow and market.
     function deposit(uint256 txSeq) external payable;
 
-    /// @notice Starts a deal's streams; value is the parity bond. Only market.
+    /// @notice Starts a deal's streams from the next period on; value is the parity bond. Only market.
     /// @return remainderWei Rounding remainder credited to the owner.
     function openDeal(OpenDeal calldata opening, ProviderRate[] calldata rates)
         external
@@ -98,6 +107,12 @@ interface IStorageStreams {
     /// @notice Sends everything credited to the caller.
     function withdraw(address to) external returns (uint256 amountWei);
 
+    /// @notice Expiries fall on multiples of this many periods.
+    function bucketPeriods() external view returns (uint256);
+
+    /// @notice K: how many periods' pay backs a custody.
+    function lockPeriods() external view returns (uint256);
+
     function escrowOf(uint256 txSeq) external view returns (uint256);
     function creditOf(address account) external view returns (uint256);
     function potWei() external view returns (uint256);
@@ -113,7 +128,7 @@ interface IStorageStreams {
     /// @notice Rate in force in the present period and in the next.
     function rateOf(address provider) external view returns (uint256 nowWei, uint256 nextWei);
 
-    /// @notice What a call of `claim` would credit now, and the first period it would leave.
+    /// @notice What a call of `claim` over 64 buckets would credit now, and the first period it would leave.
     function claimable(address provider) external view returns (uint256 paidWei, uint256 throughPeriod);
 
     /// @notice K x the provider's rate: what backs its custody.

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.26;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+/// @title RateLib
+/// @notice Pay per period as a rate, settled lazily: however many deals make up a rate, one word per account and one
+/// per expiry bucket hold it, and settling costs the buckets passed, not the deals.
+/// @dev Invariant: rate + pending = sum of `ending[x]` over all x > period. So a stream of rate 0 with nothing pending has no
+/// ending before it, and jumps over any stretch of time at once.
+library RateLib {
+    using SafeCast for uint256;
+
+    /// @notice Value of `forfeitPeriod` of a suspended account: nothing is paid from `period` on.
+    uint32 internal constant SUSPENDED = type(uint32).max;
+
+    /// @notice A stream. Everything before `period` is settled.
+    /// @param rate wei per period in force in `period`
+    /// @param pending change of the rate when `period` + 1 begins
+    /// @param period first period not settled
+    /// @param forfeitPeriod 0, or `period` when its pay is forfeited, or SUSPENDED
+    /// @param slashNeedWei one slash at the live count of the account's latest deal
+    /// @param ending what the rate falls by when a period begins: only multiples of the bucket length have any
+    struct Stream {
+        uint96 rate;
+        int96 pending;
+        uint32 period;
+        uint32 forfeitPeriod;
+        uint128 slashNeedWei;
+        mapping(uint256 period => uint96 rate) ending;
+    }
+
+    /// @notice Where a stream stands after a walk, and what the walk passed.
+    /// @param paidWei earned: opened periods that were not forfeited
+    /// @param restWei not earned: everything else
+    struct Walk {
+        uint256 period;
+        uint256 rate;
+        int256 pending;
+        uint256 paidWei;
+        uint256 restWei;
+    }
+
+    /// @notice Walks a stream towards `toPeriod` over at most `maxBuckets` bucket boundaries, without changing it.
+    /// @param opened bit p % 256 of word p / 256: period p had a round, so it is paid
+    function walk(
+        Stream storage stream,
+        mapping(uint256 word => uint256 bits) storage opened,
+        uint256 toPeriod,
+        uint256 bucketPeriods,
+        uint256 maxBuckets
+    ) internal view returns (Walk memory here) {
+        here.period = stream.period;
+        here.rate = stream.rate;
+        here.pending = stream.pending;
+        if (here.period >= toPeriod) return here;
+        if (here.rate == 0 && here.pending == 0) {
+            here.period = toPeriod;
+            return here;
+        }
+        bool unpaid = stream.forfeitPeriod != 0;
+        bool suspended = stream.forfeitPeriod == SUSPENDED;
+        uint256 next = here.period + 1;
+        while (maxBuckets != 0) {
+            uint256 open = unpaid ? 0 : openedIn(opened, here.period, next);
+            here.paidWei += here.rate * open;
+            here.restWei += here.rate * (next - here.period - open);
+            here.rate = here.pending < 0 ? here.rate - uint256(-here.pending) : here.rate + uint256(here.pending);
+            here.pending = 0;
+            here.period = next;
+            unpaid = suspended;
+            if (next % bucketPeriods == 0) {
+                here.rate -= stream.ending[next];
+                --maxBuckets;
+            }
+            if (here.rate == 0) here.period = toPeriod;
+            if (here.period == toPeriod) return here;
+            next = Math.min(toPeriod, next - (next % bucketPeriods) + bucketPeriods);
+        }
+    }
+
+    /// @notice Walks and keeps where the walk came to.
+    function settle(
+        Stream storage stream,
+        mapping(uint256 word => uint256 bits) storage opened,
+        uint256 toPeriod,
+        uint256 bucketPeriods,
+        uint256 maxBuckets
+    ) internal returns (Walk memory here) {
+        here = walk(stream, opened, toPeriod, bucketPeriods, maxBuckets);
+        uint32 forfeitPeriod = stream.forfeitPeriod;
+        if (here.period == stream.period) return here;
+        stream.rate = here.rate.toUint96();
+        stream.pending = 0;
+        stream.period = here.period.toUint32();
+        stream.forfeitPeriod = forfeitPeriod == SUSPENDED ? SUSPENDED : 0;
+    }
+
+    /// @notice Adds `rate` from the period after `stream.period` until `endPeriod`. The stream must be settled.
+    function add(Stream storage stream, uint96 rate, uint256 endPeriod) internal {
+        stream.pending += _signed(rate);
+        stream.ending[endPeriod] += rate;
+    }
+
+    /// @notice Takes `rate` away from the period after `stream.period` on, and from what ends in `endPeriod`.
+    function remove(Stream storage stream, uint96 rate, uint256 endPeriod) internal {
+        stream.pending -= _signed(rate);
+        stream.ending[endPeriod] -= rate;
+    }
+
+    /// @notice The greater of the rate in force and the rate after the pending change.
+    function peakRate(Walk memory here) internal pure returns (uint256) {
+        return here.pending > 0 ? here.rate + uint256(here.pending) : here.rate;
+    }
+
+    /// @notice How many periods of [from, to) are set in the bitmap.
+    function openedIn(mapping(uint256 word => uint256 bits) storage opened, uint256 from, uint256 to)
+        internal
+        view
+        returns (uint256 count)
+    {
+        while (from < to) {
+            uint256 shift = from % 256;
+            uint256 width = Math.min(to - from, 256 - shift);
+            count += _popCount((opened[from / 256] >> shift) & (type(uint256).max >> (256 - width)));
+            from += width;
+        }
+    }
+
+    /// @dev Unchecked on purpose: the classic sum of bit fields, whose parts cannot leave their fields.
+    function _popCount(uint256 bits) private pure returns (uint256) {
+        if (bits == 0) return 0;
+        if (bits == type(uint256).max) return 256;
+        unchecked {
+            bits -= (bits >> 1) & (type(uint256).max / 3);
+            bits = (bits & (type(uint256).max / 5)) + ((bits >> 2) & (type(uint256).max / 5));
+            bits = (bits + (bits >> 4)) & (type(uint256).max / 17);
+            return (bits * (type(uint256).max / 255)) >> 248;
+        }
+    }
+
+    function _signed(uint96 rate) private pure returns (int96) {
+        return SafeCast.toInt96(int256(uint256(rate)));
+    }
+}
