@@ -40,7 +40,7 @@ const KERNEL_STEPS = [
      value_wei TEXT NOT NULL,
      gas_limit TEXT NOT NULL,
      deadline_block INTEGER,
-     state TEXT NOT NULL CHECK (state IN ('pending', 'mined', 'delivered', 'lost')),
+     state TEXT NOT NULL CHECK (state IN ('pending', 'mined', 'delivered')),
      mined_block INTEGER,
      mined_hash TEXT
    ) STRICT;

@@ -139,6 +139,13 @@ export const ERROR_CODES = {
   ),
   LOG_GAP: row('The RPC left out logs', 'They are read again; use another RPC if it goes on', 503, 75, true),
   TX_REVERTED: row('The transaction reverts', 'See the decoded reason', 422, 65),
+  TX_REFUSED: row(
+    'The node does not take the transaction',
+    'See the reason; it is tried again',
+    502,
+    75,
+    true,
+  ),
   TX_UNDERPRICED: row(
     'The transaction costs more than the fee cap',
     'Raise MAX_FEE_GWEI or wait',

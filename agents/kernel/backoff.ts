@@ -1,0 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+
+/** Milliseconds before attempt `attempt` (1 is the first retry): doubles up to `maxMs`, with half of it at random. */
+export function backoffMs(attempt: number, baseMs = 100, maxMs = 30_000): number {
+  const full = Math.min(maxMs, baseMs * 2 ** Math.min(attempt - 1, 30))
+  return Math.round(full / 2 + (Math.random() * full) / 2)
+}
+
+/** Waits `ms`; rejects with ABORTED when the signal fires first. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal })
+  } catch (cause) {
+    throw new ZerogError('ABORTED', undefined, { cause })
+  }
+}
