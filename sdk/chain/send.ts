@@ -1,0 +1,56 @@
+import type { Signer, TransactionReceipt } from 'ethers'
+import { ZerogError } from '../protocol/errors.ts'
+import type { ChainCall } from './chain-call.ts'
+import type { Chain } from './connect.ts'
+import { chainError } from './decode-error.ts'
+import { read } from './read.ts'
+
+/** One transaction to send; `label` names the intent and is unique to it. */
+export type SendRequest = ChainCall & { readonly label: string; readonly signal?: AbortSignal }
+
+/** Whatever sends transactions for one account: an agent's sender, or a wallet through {@link signerSender}. */
+export type TxSender = {
+  readonly address: string
+  submit(request: SendRequest): Promise<TransactionReceipt | null>
+}
+
+const MINED_TIMEOUT_MS = 300_000
+
+/**
+ * A sender over an ethers signer or browser wallet: simulates, sends, waits for one confirmation.
+ *
+ * Errors of `submit`: TX_REVERTED, INSUFFICIENT_FUNDS, FORBIDDEN when the user refuses, NONCE_CONFLICT, RPC_UNREACHABLE,
+ * TIMEOUT when it is not mined in five minutes (it may be later), ABORTED.
+ */
+export async function signerSender(chain: Chain, signer: Signer): Promise<TxSender> {
+  const connected = signer.provider === null ? signer.connect(chain.provider) : signer
+  const address = await connected.getAddress()
+  return { address, submit: (request) => sendWith(connected, request) }
+}
+
+/** Like `submit`, but a null receipt ("done already") is an error for callers that need the receipt. */
+export async function sendCall(sender: TxSender, request: SendRequest): Promise<TransactionReceipt> {
+  let receipt: TransactionReceipt | null
+  try {
+    receipt = await sender.submit(request)
+  } catch (error) {
+    throw chainError(error)
+  }
+  if (receipt !== null) return receipt
+  throw new ZerogError('INTERNAL', `the sender reported no receipt for ${request.label}`)
+}
+
+async function sendWith(signer: Signer, request: SendRequest): Promise<TransactionReceipt> {
+  const { to, data, valueWei, signal } = request
+  const options = signal === undefined ? {} : { signal }
+  const tx = { to, data, value: valueWei }
+  const gas = await read(signer.estimateGas(tx), options)
+  // A tenth above the estimate: state may move between the simulation and the block.
+  const response = await read(signer.sendTransaction({ ...tx, gasLimit: (gas * 11n) / 10n }), {
+    ...options,
+    timeoutMs: MINED_TIMEOUT_MS,
+  })
+  const receipt = await read(response.wait(1), { ...options, timeoutMs: MINED_TIMEOUT_MS })
+  if (receipt === null) throw new ZerogError('TIMEOUT', 'the transaction was not mined in time')
+  return receipt
+}
