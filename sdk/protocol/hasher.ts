@@ -1,6 +1,7 @@
 import { getBytes, keccak256 } from 'ethers'
 import { createKeccak } from 'hash-wasm'
 import { ZerogError } from './errors.ts'
+import { loadTreeKernels } from './keccak-wasm.ts'
 import { SECTOR_BYTES } from './layout.ts'
 
 /** Bytes of a hash. */
@@ -21,12 +22,38 @@ export const referenceHasher: Hasher = fromDigest('reference', (bytes) => getByt
 
 let loading: Promise<Hasher> | undefined
 
-/** The fastest engine that runs here. One instance serves the whole thread; its calls are synchronous. */
+/**
+ * The fastest engine that runs here: SIMD kernels for trees, else hash-wasm alone. One instance serves the whole thread; its calls are
+ * synchronous.
+ */
 export function loadHasher(): Promise<Hasher> {
-  loading ??= createKeccak(256).then((keccak) =>
-    fromDigest('hash-wasm', (bytes) => keccak.init().update(bytes).digest('binary')),
-  )
+  loading ??= load()
   return loading
+}
+
+/** The engine for platforms without WASM SIMD: hash-wasm, one message at a time. */
+export async function loadScalarHasher(): Promise<Hasher> {
+  const keccak = await createKeccak(256)
+  return fromDigest('hash-wasm', (bytes) => keccak.init().update(bytes).digest('binary'))
+}
+
+async function load(): Promise<Hasher> {
+  const [scalar, kernels] = await Promise.all([loadScalarHasher(), loadTreeKernels()])
+  if (kernels === undefined) return scalar
+  return {
+    name: 'wasm-simd',
+    keccak256: scalar.keccak256,
+    hashSectors(data, out) {
+      const target = hashTarget(Math.ceil(data.length / SECTOR_BYTES), out)
+      kernels.hashSectors(data, target)
+      return target
+    },
+    hashPairs(level, out) {
+      const target = hashTarget(pairCount(level), out)
+      kernels.hashPairs(level, target)
+      return target
+    },
+  }
 }
 
 /** A hasher around a one-message function. */
