@@ -13,7 +13,7 @@ struct CustodyProof {
 /// @notice A stretch of the audit line that belongs to one deal.
 struct LineEntry {
     uint64 start;
-    uint64 length;
+    uint64 sectors;
     uint64 txSeq;
 }
 
@@ -53,8 +53,8 @@ struct ProverParams {
 /// @title Proof of random access: audit line, rounds, draws, answers, misses.
 /// @notice Also the storage service registered in Staking: it slashes, and says how much of an allocation custody binds.
 interface IStorageProver is IStakedService {
-    /// @notice A deal got the positions [start, start + length) of the audit line; also after a compaction.
-    event Appended(uint256 indexed entryIndex, uint256 indexed txSeq, uint256 start, uint256 length);
+    /// @notice A deal got the positions [start, start + sectors) of the audit line; also after a compaction.
+    event Appended(uint256 indexed entryIndex, uint256 indexed txSeq, uint256 start, uint256 sectors);
     event TailMoved(uint256 tail, uint256 tailEntry);
     /// @notice A period was opened: draw j falls on tail + keccak256(abi.encode(seed, j)) % span.
     event RoundOpened(

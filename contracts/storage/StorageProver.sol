@@ -228,8 +228,8 @@ contract StorageProver is IStorageProver {
             LineEntry memory first = _entries[_next.tailEntry];
             bool dead = _market.endPeriodOf(first.txSeq) <= deadline;
             if (!dead && _next.end - _next.tail <= 2 * live) break;
-            if (!dead) _appendEntry(first.txSeq, first.length);
-            _next.tail += first.length;
+            if (!dead) _appendEntry(first.txSeq, first.sectors);
+            _next.tail += first.sectors;
             ++_next.tailEntry;
             ++moved;
         }
@@ -343,7 +343,7 @@ contract StorageProver is IStorageProver {
         require(!isResolved(period, draw), DrawAlreadyResolved(period, draw));
         LineEntry memory entry_ = _entries[entryIndex];
         require(
-            position >= entry_.start && position - entry_.start < entry_.length, NotInEntry(entryIndex, position)
+            position >= entry_.start && position - entry_.start < entry_.sectors, NotInEntry(entryIndex, position)
         );
         CustodyView memory held = _market.custodyAt(entry_.txSeq, period);
         require(held.live, DeadRange(entry_.txSeq, period));

@@ -39,7 +39,7 @@ export type SubmissionTerms = {
   sealDeadline: bigint
 }
 
-export type LineEntry = { entryIndex: bigint; start: bigint; length: bigint; txSeq: bigint }
+export type LineEntry = { entryIndex: bigint; start: bigint; sectors: bigint; txSeq: bigint }
 export type LineFigures = { tail: bigint; end: bigint; live: bigint }
 
 /** An opened period of the audit line; `draws` is 0 while nobody has opened it. */
@@ -252,8 +252,8 @@ export async function readLineEntry(
   entryIndex: bigint,
   options: ReadOptions = {},
 ): Promise<LineEntry> {
-  const { start, length, txSeq } = await read(chain.contracts.prover.entry(entryIndex, at(options)), options)
-  return { entryIndex, start, length, txSeq }
+  const { start, sectors, txSeq } = await read(chain.contracts.prover.entry(entryIndex, at(options)), options)
+  return { entryIndex, start, sectors, txSeq }
 }
 
 /** Strikes of a provider inside the sliding window. */
