@@ -16,6 +16,8 @@ export type KernelContext = {
   /** The address of the key that signs transactions. */
   readonly self: string
   readonly chainId: bigint
+  /** Where others reach this agent: PUBLIC_URL, else the address it listens on (known once it does). */
+  readonly url: string
   readonly head: Head
   /** Aborts when the agent stops; pass it to every await that leaves the process. */
   readonly signal: AbortSignal
