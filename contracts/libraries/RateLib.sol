@@ -11,23 +11,30 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 /// ending before it, and jumps over any stretch of time at once.
 library RateLib {
     using SafeCast for uint256;
+    using SafeCast for int256;
 
-    /// @notice Value of `forfeitPeriod` of a suspended account: nothing is paid from `period` on.
-    uint32 internal constant SUSPENDED = type(uint32).max;
+    /// @notice Whether the periods from `period` on are paid: all, all but `period` itself, or none.
+    enum Pay {
+        Due,
+        Forfeited,
+        Suspended
+    }
+
+    /// @dev A need is kept in whole gwei, rounded up, so that a stream is one word.
+    uint256 private constant NEED_UNIT_WEI = 1e9;
 
     /// @notice A stream. Everything before `period` is settled.
     /// @param rate wei per period in force in `period`
     /// @param pending change of the rate when `period` + 1 begins
     /// @param period first period not settled
-    /// @param forfeitPeriod 0, or `period` when its pay is forfeited, or SUSPENDED
-    /// @param slashNeedWei one slash at the live count of the account's latest deal
+    /// @param slashNeedGwei one slash at the live count of the account's latest deal, rounded up
     /// @param ending what the rate falls by when a period begins: only multiples of the bucket length have any
     struct Stream {
-        uint96 rate;
-        int96 pending;
+        uint80 rate;
+        int80 pending;
         uint32 period;
-        uint32 forfeitPeriod;
-        uint128 slashNeedWei;
+        Pay pay;
+        uint56 slashNeedGwei;
         mapping(uint256 period => uint96 rate) ending;
     }
 
@@ -59,8 +66,8 @@ library RateLib {
             here.period = toPeriod;
             return here;
         }
-        bool unpaid = stream.forfeitPeriod != 0;
-        bool suspended = stream.forfeitPeriod == SUSPENDED;
+        bool unpaid = stream.pay != Pay.Due;
+        bool suspended = stream.pay == Pay.Suspended;
         uint256 next = here.period + 1;
         while (maxBuckets != 0) {
             uint256 open = unpaid ? 0 : openedIn(opened, here.period, next);
@@ -89,24 +96,38 @@ library RateLib {
         uint256 maxBuckets
     ) internal returns (Walk memory here) {
         here = walk(stream, opened, toPeriod, bucketPeriods, maxBuckets);
-        uint32 forfeitPeriod = stream.forfeitPeriod;
         if (here.period == stream.period) return here;
-        stream.rate = here.rate.toUint96();
+        stream.rate = here.rate.toUint80();
         stream.pending = 0;
         stream.period = here.period.toUint32();
-        stream.forfeitPeriod = forfeitPeriod == SUSPENDED ? SUSPENDED : 0;
+        if (stream.pay == Pay.Forfeited) stream.pay = Pay.Due;
     }
 
     /// @notice Adds `rate` from the period after `stream.period` until `endPeriod`. The stream must be settled.
+    /// Reverts when the sum would leave its field: a stream that cannot be settled must never come about.
     function add(Stream storage stream, uint96 rate, uint256 endPeriod) internal {
-        stream.pending += _signed(rate);
+        int256 pending = int256(stream.pending) + int256(uint256(rate));
+        uint256(int256(uint256(stream.rate)) + pending).toUint80();
+        stream.pending = pending.toInt80();
         stream.ending[endPeriod] += rate;
     }
 
     /// @notice Takes `rate` away from the period after `stream.period` on, and from what ends in `endPeriod`.
     function remove(Stream storage stream, uint96 rate, uint256 endPeriod) internal {
-        stream.pending -= _signed(rate);
+        stream.pending = (int256(stream.pending) - int256(uint256(rate))).toInt80();
         stream.ending[endPeriod] -= rate;
+    }
+
+    /// @notice One slash that the account must be able to pay; raised by each of its deals, forgotten with the last.
+    function slashNeed(Stream storage stream) internal view returns (uint256) {
+        return stream.slashNeedGwei * NEED_UNIT_WEI;
+    }
+
+    /// @notice Raises the need to `needWei`; a stream without custody starts with it anew. The stream must be settled.
+    function raiseSlashNeed(Stream storage stream, uint256 needWei) internal {
+        uint256 needGwei = Math.ceilDiv(needWei, NEED_UNIT_WEI);
+        bool empty = stream.rate == 0 && stream.pending == 0;
+        if (empty || stream.slashNeedGwei < needGwei) stream.slashNeedGwei = needGwei.toUint56();
     }
 
     /// @notice The greater of the rate in force and the rate after the pending change.
@@ -138,9 +159,5 @@ library RateLib {
             bits = (bits + (bits >> 4)) & (type(uint256).max / 17);
             return (bits * (type(uint256).max / 255)) >> 248;
         }
-    }
-
-    function _signed(uint96 rate) private pure returns (int96) {
-        return SafeCast.toInt96(int256(uint256(rate)));
     }
 }

@@ -71,9 +71,9 @@ contract RateHarness {
         _restWei += done.restWei;
         if (step.kind == Kind.Add) _stream.add(step.rate, step.endPeriod);
         if (step.kind == Kind.Remove) _stream.remove(step.rate, step.endPeriod);
-        if (step.kind == Kind.Forfeit) _stream.forfeitPeriod = step.period;
-        if (step.kind == Kind.Suspend) _stream.forfeitPeriod = RateLib.SUSPENDED;
-        if (step.kind == Kind.Reinstate) _stream.forfeitPeriod = step.period;
+        if (step.kind == Kind.Forfeit) _stream.pay = RateLib.Pay.Forfeited;
+        if (step.kind == Kind.Suspend) _stream.pay = RateLib.Pay.Suspended;
+        if (step.kind == Kind.Reinstate) _stream.pay = RateLib.Pay.Forfeited;
     }
 
     function _state(uint256 bucketPeriods) private view returns (State memory) {

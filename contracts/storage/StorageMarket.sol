@@ -22,6 +22,7 @@ import {LayoutLib} from "../libraries/LayoutLib.sol";
 import {MerkleLib} from "../libraries/MerkleLib.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
@@ -121,7 +122,8 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
     ) Ownable(owner_) EIP712("ZeroG StorageMarket", "1") {
         require(
             params_.minTermPeriods != 0 && params_.minTermPeriods <= params_.defaultTermPeriods
-                && params_.defaultTermPeriods <= params_.maxTermPeriods && params_.bucketPeriods != 0
+                && params_.defaultTermPeriods <= params_.maxTermPeriods
+                && params_.bucketPeriods == streams_.bucketPeriods()
                 && params_.sealDeadlineBlocks != 0 && params_.potBps <= BPS && params_.faultTolerance != 0
                 && params_.faultTolerance <= DealPriceLib.MIN_PARITY,
             InvalidParams()
@@ -489,9 +491,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         if (msg.sender == owner_ || msg.sender == _sealers[owner_]) return;
         require(approval.length != 0, NotSealer(txSeq, msg.sender));
         bytes32 hash = _hashTypedDataV4(keccak256(abi.encode(APPROVE_TYPEHASH, txSeq, custodyRoot)));
-        require(
-            SignatureChecker.isValidSignatureNowCalldata(owner_, hash, approval), NotSealer(txSeq, msg.sender)
-        );
+        require(_isSignedBy(owner_, hash, approval), NotSealer(txSeq, msg.sender));
     }
 
     /// @dev The custodian signed exactly this custody, for no more than it will be paid, and may take it on.
@@ -513,8 +513,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
             )
         );
         require(
-            SignatureChecker.isValidSignatureNowCalldata(provider, _hashTypedDataV4(hash), offer.signature),
-            InvalidCustodySignature(provider)
+            _isSignedBy(provider, _hashTypedDataV4(hash), offer.signature), InvalidCustodySignature(provider)
         );
     }
 
@@ -527,9 +526,15 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
             abi.encode(TAKEOVER_TYPEHASH, change.txSeq, change.shardIndex, root, rateWei, change.validUntil)
         );
         require(
-            SignatureChecker.isValidSignatureNowCalldata(successor, _hashTypedDataV4(hash), change.signature),
-            InvalidCustodySignature(successor)
+            _isSignedBy(successor, _hashTypedDataV4(hash), change.signature), InvalidCustodySignature(successor)
         );
+    }
+
+    /// @dev Key first, ERC-1271 second: a plain account's code is then never looked up, which costs a cold read each.
+    function _isSignedBy(address signer, bytes32 hash, bytes calldata signature) private view returns (bool) {
+        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(hash, signature);
+        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(signer, hash, signature);
     }
 
     /// @dev Root in force before a change that would count from period `from`; an earlier change must have taken effect.
@@ -641,10 +646,11 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         pure
         returns (uint256 kept)
     {
-        for (uint256 index; bitmap != 0; (++index, bitmap >>= 1)) {
-            if (bitmap & 1 == 0) continue;
+        for (; bitmap != 0; ++kept) {
+            uint256 rest = bitmap & (bitmap - 1);
+            uint256 index = Math.log2(bitmap ^ rest);
             leaves[index] = CustodyLib.leaf(index, provider, shardRoots[index]);
-            ++kept;
+            bitmap = rest;
         }
     }
 }

@@ -185,21 +185,21 @@ contract StorageStreams is IStorageStreams {
     function forfeit(address provider) external only(_prover) {
         uint256 period = _settleFully(provider);
         if (isSuspended(provider)) return;
-        _streams[provider].forfeitPeriod = period.toUint32();
+        _streams[provider].pay = RateLib.Pay.Forfeited;
         emit Forfeited(provider, period);
     }
 
     /// @inheritdoc IStorageStreams
     function suspend(address provider) external only(_prover) {
         uint256 period = _settleFully(provider);
-        _streams[provider].forfeitPeriod = RateLib.SUSPENDED;
+        _streams[provider].pay = RateLib.Pay.Suspended;
         emit Suspended(provider, period);
     }
 
     /// @inheritdoc IStorageStreams
     function reinstate(address provider) external only(_prover) {
         uint256 period = _settleFully(provider);
-        _streams[provider].forfeitPeriod = period.toUint32();
+        _streams[provider].pay = RateLib.Pay.Forfeited;
         emit Reinstated(provider, period + 1);
     }
 
@@ -293,7 +293,7 @@ contract StorageStreams is IStorageStreams {
         uint256 peakRate = _walkFully(provider).peakRate();
         if (peakRate == 0) return 0;
         uint256 lockWei = _lockPeriods * peakRate;
-        uint256 slashNeedWei = _streams[provider].slashNeedWei;
+        uint256 slashNeedWei = _streams[provider].slashNeed();
         return lockWei > slashNeedWei ? lockWei : slashNeedWei;
     }
 
@@ -304,15 +304,13 @@ contract StorageStreams is IStorageStreams {
 
     /// @inheritdoc IStorageStreams
     function isSuspended(address provider) public view returns (bool) {
-        return _streams[provider].forfeitPeriod == RateLib.SUSPENDED;
+        return _streams[provider].pay == RateLib.Pay.Suspended;
     }
 
-    /// @dev An account without custody starts with the need of this deal alone.
     function _addRate(address provider, uint96 rate, uint256 endPeriod, uint128 slashNeedWei) private {
         _settleFully(provider);
         RateLib.Stream storage stream = _streams[provider];
-        bool empty = stream.rate == 0 && stream.pending == 0;
-        if (empty || stream.slashNeedWei < slashNeedWei) stream.slashNeedWei = slashNeedWei;
+        stream.raiseSlashNeed(slashNeedWei);
         stream.add(rate, endPeriod);
     }
 
