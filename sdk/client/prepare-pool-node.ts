@@ -1,0 +1,75 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { ZerogError } from '../protocol/errors.ts'
+import type { PathSource } from './file-source-node.ts'
+import type { HashPool } from './prepare.ts'
+import type { HashJob, HashReply } from './prepare-worker-node.ts'
+
+/** More threads than this gain little: the disk is the limit by then. */
+const MAX_THREADS = 8
+
+/**
+ * A pool of worker threads that hash a file on disk, by default one per core (8 at most). Threads start at the first
+ * job; `close` ends them.
+ */
+export function createHashPool(source: PathSource, { threads = defaultThreads() } = {}): HashPool {
+  const idle: HashThread[] = []
+  const all: HashThread[] = []
+  return {
+    width: threads,
+    async hashUnits(_, { layout, parityShards, range, signal }) {
+      const thread = idle.pop() ?? startThread(all)
+      const roots = await thread.run({ path: source.path, layout, parityShards, range }, signal)
+      idle.push(thread)
+      return roots
+    },
+    async close() {
+      await Promise.all(all.map((thread) => thread.stop()))
+    },
+  }
+}
+
+type HashThread = {
+  run(job: HashJob, signal?: AbortSignal): Promise<Uint8Array>
+  stop(): Promise<unknown>
+}
+
+function defaultThreads(): number {
+  return Math.min(availableParallelism(), MAX_THREADS)
+}
+
+function startThread(all: HashThread[]): HashThread {
+  const worker = new Worker(new URL('./prepare-worker-node.js', import.meta.url))
+  // An idle pool must not keep the process alive.
+  worker.unref()
+  const thread: HashThread = {
+    run: (job, signal) =>
+      new Promise((resolve, reject) => {
+        const done = (settle: () => void) => {
+          worker.off('message', onMessage)
+          worker.off('error', onError)
+          signal?.removeEventListener('abort', onAbort)
+          worker.unref()
+          settle()
+        }
+        const onMessage = (reply: HashReply) =>
+          done(() =>
+            reply.ok
+              ? resolve(reply.roots)
+              : reject(new ZerogError(reply.code, reply.message, { meta: { path: job.path } })),
+          )
+        const onError = (cause: unknown) =>
+          done(() => reject(new ZerogError('INTERNAL', undefined, { cause })))
+        const onAbort = () => done(() => reject(new ZerogError('ABORTED')))
+        if (signal?.aborted) return reject(new ZerogError('ABORTED'))
+        worker.ref()
+        worker.once('message', onMessage)
+        worker.once('error', onError)
+        signal?.addEventListener('abort', onAbort, { once: true })
+        worker.postMessage(job)
+      }),
+    stop: () => worker.terminate(),
+  }
+  all.push(thread)
+  return thread
+}
