@@ -122,7 +122,11 @@ function errorOf(body: Uint8Array) {
     const json: unknown = JSON.parse(new TextDecoder().decode(body))
     if (!isRecord(json) || !isRecord(json.error) || !isErrorCode(json.error.code)) return undefined
     const { code, message, meta } = json.error
-    return { code, message: typeof message === 'string' ? message : undefined, meta: isRecord(meta) ? meta : {} }
+    return {
+      code,
+      message: typeof message === 'string' ? message : undefined,
+      meta: isRecord(meta) ? meta : {},
+    }
   } catch {
     return undefined
   }

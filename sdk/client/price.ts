@@ -50,7 +50,8 @@ export function quoteFile(terms: ChainTerms, options: quoteFile.Options): Quote 
   const clock: Clock = terms
   const firstPeriod = periodAt(clock, atBlock) + 1n
   const expiresAt = expiry(clock, periodAt(clock, atBlock + terms.sealDeadlineBlocks), termPeriods)
-  const feeWei = BigInt(layout.paddedSectors) * paddedSectorPrice(perSectorPeriodWei, terms.defaultTermPeriods)
+  const feeWei =
+    BigInt(layout.paddedSectors) * paddedSectorPrice(perSectorPeriodWei, terms.defaultTermPeriods)
   const isDefault = parityShards === DEFAULT_PARITY && termPeriods === terms.defaultTermPeriods
   const stored = storedSectors(layout.paddedSectors, parityShards)
   const neededWei = isDefault ? 0n : escrowNeeded(stored, expiresAt - firstPeriod, perSectorPeriodWei)

@@ -23,7 +23,10 @@ const SIGN_MS = 60_000
 const MAX_HEIGHT = 14
 
 const whole = z.number().int().nonnegative()
-const decimal = z.string().regex(/^\d{1,78}$/).transform(BigInt)
+const decimal = z
+  .string()
+  .regex(/^\d{1,78}$/)
+  .transform(BigInt)
 const hash = z.string().regex(/^0x[0-9a-fA-F]{64}$/)
 const address = z
   .string()
@@ -52,7 +55,10 @@ const offerSchema = z.object({
   ratePerPeriod: decimal,
   validUntil: decimal,
   expiresAt: decimal,
-  signature: z.string().regex(/^0x([0-9a-fA-F]{2})+$/).max(2 + 2 * 4096),
+  signature: z
+    .string()
+    .regex(/^0x([0-9a-fA-F]{2})+$/)
+    .max(2 + 2 * 4096),
 })
 
 /** What a provider says of itself; `minPriceWei` is per sector and period. */
@@ -100,7 +106,12 @@ export type ProviderClient = {
 /** A client for the provider at `endpoint`, an http(s) URL. Throws BAD_REQUEST for anything else. */
 export function createProviderClient(endpoint: string): ProviderClient {
   const base = baseUrl(endpoint)
-  const ask = async (path: string, request: Omit<HttpRequest, 'timeoutMs'>, ms: number, limits: Limits = {}) => {
+  const ask = async (
+    path: string,
+    request: Omit<HttpRequest, 'timeoutMs'>,
+    ms: number,
+    limits: Limits = {},
+  ) => {
     const url = `${base}/v1/${path}`
     const { timeoutMs = ms, signal } = limits
     return { url, answer: await httpRequest(url, { ...request, timeoutMs, ...(signal && { signal }) }) }
