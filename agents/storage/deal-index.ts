@@ -23,7 +23,7 @@ export type IndexedEntry = {
   readonly entryIndex: bigint
   readonly txSeq: bigint
   readonly start: bigint
-  readonly length: bigint
+  readonly sectors: bigint
 }
 
 type DealRow = {
@@ -38,7 +38,7 @@ type DealRow = {
   block: number
 }
 type CustodyRow = { shard_index: number; provider: string; root: string }
-type EntryRow = { entry_index: number; tx_seq: number; start: number; length: number; block: number }
+type EntryRow = { entry_index: number; tx_seq: number; start: number; sectors: number; block: number }
 
 const STEPS = [
   `CREATE TABLE deal (
@@ -66,7 +66,7 @@ const STEPS = [
      entry_index INTEGER PRIMARY KEY,
      tx_seq INTEGER NOT NULL,
      start INTEGER NOT NULL,
-     length INTEGER NOT NULL,
+     sectors INTEGER NOT NULL,
      block INTEGER NOT NULL
    ) STRICT;
    CREATE INDEX line_entry_start ON line_entry (start);`,
@@ -133,7 +133,7 @@ export function openDealIndex(store: Store) {
     if (event.entryIndex > next) {
       throw gap('entries of the audit line are missing', log, last ? last.block : 0)
     }
-    const entry = [event.entryIndex, event.txSeq, event.start, event.length, log.blockNumber] as const
+    const entry = [event.entryIndex, event.txSeq, event.start, event.sectors, log.blockNumber] as const
     store.run('INSERT INTO line_entry VALUES (?, ?, ?, ?, ?)', ...entry)
   }
 
@@ -159,7 +159,7 @@ export function openDealIndex(store: Store) {
         'SELECT * FROM line_entry WHERE start <= ? ORDER BY start DESC LIMIT 1',
         position,
       )
-      return row && position < BigInt(row.start + row.length) ? toEntry(row) : undefined
+      return row && position < BigInt(row.start + row.sectors) ? toEntry(row) : undefined
     },
 
     entry(entryIndex: bigint): IndexedEntry | undefined {
@@ -284,6 +284,6 @@ function toEntry(row: EntryRow): IndexedEntry {
     entryIndex: BigInt(row.entry_index),
     txSeq: BigInt(row.tx_seq),
     start: BigInt(row.start),
-    length: BigInt(row.length),
+    sectors: BigInt(row.sectors),
   }
 }

@@ -1,0 +1,127 @@
+import { readStorageProvider } from '../../sdk/chain/operators.ts'
+import { readFigures } from '../../sdk/chain/storage.ts'
+import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
+import { marketDomain, signStorageMessage } from '../../sdk/protocol/typed-data.ts'
+import type { StorageParts } from './context.ts'
+import { checkParity, checkProposal, ownShards } from './custody-check.ts'
+import { checkSealable, type SubmissionView, type SubmissionViews } from './submission-view.ts'
+
+/** A signed custody offer, as it goes over the wire; numbers are decimal strings. */
+export type SignedCustody = {
+  provider: string
+  shardBitmap: string
+  ratePerPeriod: string
+  validUntil: string
+  expiresAt: string
+  signature: string
+}
+
+export type SignParts = Pick<
+  StorageParts,
+  | 'chain'
+  | 'config'
+  | 'hasher'
+  | 'erasure'
+  | 'shards'
+  | 'peers'
+  | 'book'
+  | 'wallet'
+  | 'crashPoint'
+  | 'storageMetrics'
+> & { readonly self: string; readonly views: SubmissionViews; headBlock(): number }
+
+/**
+ * Signs custody of all own shards of a stored proposal, after all checks. What is signed is on disk first, so that no
+ * crash lets a promise leave that this provider does not know of.
+ *
+ * Errors: NOT_FOUND (no such proposal), PRICE_TOO_LOW, SUSPENDED, STAKE_TOO_LOW, and those of `checkSealable`,
+ * `checkProposal` and `checkParity`.
+ */
+export async function signCustody(
+  parts: SignParts,
+  request: { txSeq: bigint; custodyRoot: string; signal: AbortSignal },
+): Promise<SignedCustody> {
+  try {
+    const signed = await checkAndSign(parts, request)
+    parts.storageMetrics.signed.inc()
+    return signed
+  } catch (error) {
+    parts.storageMetrics.refused.inc({ code: errorCode(error) })
+    throw error
+  }
+}
+
+async function checkAndSign(
+  parts: SignParts,
+  { txSeq, custodyRoot, signal }: { txSeq: bigint; custodyRoot: string; signal: AbortSignal },
+): Promise<SignedCustody> {
+  const { book, chain, self, views, wallet } = parts
+  const proposal = book.proposal(txSeq, custodyRoot)
+  if (!proposal) throw new ZerogError('NOT_FOUND', 'propose this custody first')
+  const before = await views.fresh(txSeq, signal)
+  checkTerms(parts, before)
+  checkProposal(parts, before, proposal)
+  await checkStanding(parts, before, signal)
+  await checkParity(parts, before, { proposal, signal })
+
+  // The check took its time: what is signed holds at this moment.
+  const view = await views.fresh(txSeq, signal)
+  checkTerms(parts, view)
+  checkProposal(parts, view, proposal)
+  const own = ownShards(proposal, self)
+  const message = {
+    txSeq,
+    digest: view.digest,
+    custodyRoot: proposal.custodyRoot,
+    shardBitmap: own.reduce((bitmap, { index }) => bitmap | (1n << BigInt(index)), 0n),
+    ratePerPeriod: view.shardRateWei * BigInt(own.length),
+    expiresAt: view.expiresAt,
+    validUntil: view.sealDeadline,
+  }
+  book.putSigning(message)
+  parts.crashPoint('after-sign-record')
+  const domain = marketDomain(chain.chainId, chain.book.contracts.StorageMarket.address)
+  const signature = await signStorageMessage(wallet, domain, { type: 'Custody', message })
+  parts.crashPoint('after-sign-before-reply')
+  return {
+    provider: wallet.address,
+    shardBitmap: message.shardBitmap.toString(),
+    ratePerPeriod: message.ratePerPeriod.toString(),
+    validUntil: message.validUntil.toString(),
+    expiresAt: message.expiresAt.toString(),
+    signature,
+  }
+}
+
+/** Throws unless the submission may be sealed and pays what this provider asks. */
+export function checkTerms(
+  { config, headBlock }: Pick<SignParts, 'config' | 'headBlock'>,
+  view: SubmissionView,
+): void {
+  checkSealable(view, headBlock())
+  if (view.sectorPriceWei >= config.MIN_PRICE_WEI && view.shardRateWei > 0n) return
+  throw new ZerogError('PRICE_TOO_LOW', undefined, {
+    meta: {
+      sectorPriceWei: view.sectorPriceWei.toString(),
+      minPriceWei: config.MIN_PRICE_WEI.toString(),
+    },
+  })
+}
+
+/** Throws when a seal with this provider would be refused: suspended, or with too little stake for one slash. */
+async function checkStanding({ chain, self }: SignParts, view: SubmissionView, signal: AbortSignal) {
+  const [standing, { next }] = await Promise.all([
+    readStorageProvider(chain, self, { signal }),
+    readFigures(chain, { signal }),
+  ])
+  if (standing.suspended) throw new ZerogError('SUSPENDED', 'this provider is suspended')
+  const added = BigInt(view.shards) * 2n ** BigInt(view.shardHeight)
+  const { slashFactor, targetDraws } = chain.terms
+  const product = slashFactor * view.sectorPriceWei * (next.live + added)
+  const slashWei = (product + targetDraws - 1n) / targetDraws
+  const neededWei = slashWei > standing.needWei ? slashWei : standing.needWei
+  if (standing.backingWei >= neededWei) return
+  throw new ZerogError('STAKE_TOO_LOW', "this provider's stake does not cover another custody", {
+    meta: { backingWei: standing.backingWei.toString(), neededWei: neededWei.toString() },
+  })
+}

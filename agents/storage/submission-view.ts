@@ -1,0 +1,101 @@
+import type { Chain } from '../../sdk/chain/connect.ts'
+import {
+  type DealState,
+  readDealState,
+  readSealTerms,
+  readSubmission,
+  readSubmissionTerms,
+} from '../../sdk/chain/storage.ts'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { dealGeometry, shardBytes } from '../../sdk/protocol/layout.ts'
+
+/** All that a provider wants to know of a submission before it takes a shard. */
+export type SubmissionView = {
+  readonly txSeq: bigint
+  readonly state: DealState
+  readonly digest: string
+  readonly owner: string
+  readonly dataShards: number
+  readonly parityShards: number
+  readonly shards: number
+  readonly shardHeight: number
+  readonly shardBytes: number
+  readonly expiresAt: bigint
+  readonly sealDeadline: bigint
+  /** What a seal now would freeze; 0 when the escrow is too low for any price. */
+  readonly sectorPriceWei: bigint
+  readonly shardRateWei: bigint
+}
+
+const TTL_MS = 2000
+const MAX_VIEWS = 512
+
+/** Reads submissions at the latest block; one answer serves the many chunks of an upload for a short while. */
+export function createSubmissionViews(chain: Chain) {
+  const views = new Map<bigint, { view: SubmissionView; until: number }>()
+
+  async function readFresh(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
+    const options = { signal }
+    const record = await readSubmission(chain, txSeq, options)
+    if (!record) throw new ZerogError('UNKNOWN_SUBMISSION', undefined, { meta: { txSeq: txSeq.toString() } })
+    const state = await readDealState(chain, txSeq, options)
+    const terms = await readSubmissionTerms(chain, txSeq, options)
+    const price =
+      state === 'submitted'
+        ? await readSealTerms(chain, txSeq, options)
+        : { sectorPriceWei: 0n, shardRateWei: 0n }
+    const geometry = dealGeometry(Number(record.sectors))
+    return {
+      txSeq,
+      state,
+      digest: record.digest,
+      owner: record.owner,
+      dataShards: geometry.dataShards,
+      parityShards: terms.parityShards,
+      shards: geometry.dataShards + terms.parityShards,
+      shardHeight: Math.log2(geometry.shardSectors),
+      shardBytes: shardBytes(geometry),
+      expiresAt: terms.expiresAt,
+      sealDeadline: terms.sealDeadline,
+      ...price,
+    }
+  }
+
+  return {
+    /** A view at most two seconds old. Errors: UNKNOWN_SUBMISSION, RPC_UNREACHABLE. */
+    async recent(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
+      const known = views.get(txSeq)
+      if (known && known.until > Date.now()) return known.view
+      return this.fresh(txSeq, signal)
+    },
+    /** A view of this moment: for what is signed. */
+    async fresh(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
+      const view = await readFresh(txSeq, signal)
+      views.delete(txSeq)
+      views.set(txSeq, { view, until: Date.now() + TTL_MS })
+      for (const oldest of views.keys()) {
+        if (views.size <= MAX_VIEWS) break
+        views.delete(oldest)
+      }
+      return view
+    },
+  }
+}
+
+export type SubmissionViews = ReturnType<typeof createSubmissionViews>
+
+/**
+ * Throws unless the submission may still be sealed: ALREADY_SEALED, DEAL_ENDED, DEAL_REFUNDED, DEADLINE_PASSED.
+ * `block` is the latest known.
+ */
+export function checkSealable(view: SubmissionView, block: number): void {
+  const meta = { txSeq: view.txSeq.toString() }
+  if (view.state === 'sealed') throw new ZerogError('ALREADY_SEALED', undefined, { meta })
+  if (view.state === 'ended') throw new ZerogError('DEAL_ENDED', undefined, { meta })
+  if (view.state === 'refunded') throw new ZerogError('DEAL_REFUNDED', undefined, { meta })
+  if (BigInt(block) > view.sealDeadline) {
+    throw new ZerogError('DEADLINE_PASSED', 'the submission can no longer be sealed', {
+      meta: { ...meta, sealDeadline: view.sealDeadline.toString(), block },
+    })
+  }
+}
