@@ -34,6 +34,8 @@ export type AgentOptions<C extends KernelContext> = {
   readonly followers?: (ctx: C) => readonly Follower[]
   readonly routes?: Routes<C>
   readonly limits?: Partial<HttpLimits>
+  /** Response headers of the agent's own that browsers may read. */
+  readonly exposedHeaders?: readonly string[]
   /** More fields of /status. */
   readonly status?: (ctx: C) => Record<string, unknown> | Promise<Record<string, unknown>>
   /** Ends what `makeContext` began; runs after the last job. */
@@ -86,6 +88,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
       followers,
       routes,
       limits,
+      exposedHeaders,
       status,
       close,
       askPassword,
@@ -165,6 +168,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
     const server = await createHttpServer({
       ...{ log, metrics, status: readStatus },
       ...(limits ? { limits } : {}),
+      ...(exposedHeaders ? { exposedHeaders } : {}),
       checks: {
         chain: async () => (heads.silentMs() < STALE_HEAD_MS ? undefined : 'the chain RPC does not answer'),
         redis: async () => ((await redis.ping()) ? undefined : 'redis does not answer'),

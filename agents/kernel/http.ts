@@ -30,6 +30,8 @@ export declare namespace createHttpServer {
     log: Log
     metrics: KernelMetrics
     limits?: Partial<HttpLimits>
+    /** Response headers of the agent's own that browsers may read. */
+    exposedHeaders?: readonly string[]
     checks: Readonly<Record<string, ReadyCheck>>
     status: () => Promise<Record<string, unknown>>
   }
@@ -43,7 +45,8 @@ const OPERATOR_PATHS = new Set(['/health', '/ready', '/status', '/metrics'])
  * Creates the HTTP server of an agent, not yet listening, with:
  * /health (the process lives), /ready (200 when every check passes, else 503 and the reasons), /status (JSON), /metrics.
  *
- * Every error leaves as `{ error: { code, message } }` with the status of its code.
+ * Every error leaves as `{ error: { code, message, meta } }` with the status of its code; `meta` only where the caller can
+ * do something about it (4xx and DISK_FULL).
  */
 export async function createHttpServer(options: createHttpServer.Options): Promise<HttpServer> {
   const { log, metrics, checks, status } = options
@@ -73,13 +76,18 @@ export async function createHttpServer(options: createHttpServer.Options): Promi
         { method: request.method, path: pathOf(request.url), code: known.code, err: error },
         'request failed',
       )
-    return reply.status(httpStatus).send(errorBody(known.code, known.message))
+    const meta = httpStatus < 500 || known.code === 'DISK_FULL' ? known.meta : {}
+    return reply.status(httpStatus).send(errorBody(known.code, known.message, meta))
   })
   server.setNotFoundHandler((request) => {
     throw new ZerogError('NOT_FOUND', `there is no ${request.method} ${pathOf(request.url)}`)
   })
 
-  await server.register(cors, { origin: '*', exposedHeaders: ['content-range', 'retry-after'] })
+  await server.register(cors, {
+    origin: '*',
+    methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'],
+    exposedHeaders: ['content-range', 'retry-after', ...(options.exposedHeaders ?? [])],
+  })
   limitConcurrency(server, limits.concurrent)
   await server.register(rateLimit, {
     max: limits.perMinute,
@@ -154,8 +162,8 @@ function asZerogError(error: FastifyError | Error): ZerogError {
   return new ZerogError('INTERNAL', undefined, { cause: error })
 }
 
-function errorBody(code: string, message: string) {
-  return { error: { code, message } }
+function errorBody(code: string, message: string, meta: Readonly<Record<string, unknown>> = {}) {
+  return { error: { code, message, ...(Object.keys(meta).length === 0 ? {} : { meta }) } }
 }
 
 function pathOf(url: string): string {
