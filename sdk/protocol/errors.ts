@@ -158,6 +158,18 @@ export const ERROR_CODES = {
   INSUFFICIENT_FUNDS: row('The account cannot pay for this', 'Fund the account', 402, 77),
   SIGNATURE_INVALID: row('The signature is not by the expected signer', 'Sign with the right key', 401, 65),
 
+  // Deployment
+  NETWORK_REFUSED: row('The contracts cannot work on this chain', 'Deploy to another network', 500, 69),
+  DEPLOYMENT_DIFFERS: row('Something else is deployed there', 'Compare; --fresh deploys anew', 409, 73),
+  DEPLOYMENT_INVALID: row(
+    'What stands on chain is not what was planned',
+    'Do not use it; see the list',
+    500,
+    70,
+  ),
+  CONFIRMATION_NEEDED: row('Nobody agreed to spend money', 'Answer the question or give --yes', 400, 64),
+  EXPLORER_FAILED: row('The explorer did not take the sources', 'Try --verify again later', 502, 69, true),
+
   // Deals
   UNKNOWN_ROOT: row(
     'No submission with this root is known',

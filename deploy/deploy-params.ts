@@ -1,0 +1,46 @@
+/** Everything that the constructors take, in the units of the contracts: blocks, periods, basis points, wei. */
+export type DeployParams = {
+  beacon: { periodBlocks: number; epochPeriods: number; usesBlockHash: boolean }
+  /** `treasury` zero: what a slash leaves is burned. */
+  staking: { exitDelayEpochs: number; maxCommissionStepBps: number; treasury: string }
+  streams: { bucketPeriods: number; lockPeriods: number }
+  prover: {
+    targetDraws: number
+    windowBlocks: number
+    slashFactor: number
+    maxStrikes: number
+    strikeWindowPeriods: number
+    reporterBps: number
+  }
+  market: {
+    defaultTermPeriods: number
+    minTermPeriods: number
+    maxTermPeriods: number
+    sealDeadlineBlocks: number
+    potBps: number
+    faultTolerance: number
+    parityBondWei: bigint
+  }
+  listPriceWei: bigint
+}
+
+/** What the probes measured of a chain; `blockSec` is the mean time between blocks, in seconds. */
+export type Measured = { blockSec: number; prevRandaoVaries: boolean }
+
+/** Where the sources of the contracts can be published; `none` for chains without an explorer. */
+export type Explorer =
+  | { kind: 'none' }
+  | { kind: 'sourcify' }
+  | { kind: 'etherscan'; url: string; apiUrl: string }
+
+/** A network as `deploy/params/<name>.ts` describes it. */
+export type NetworkParams = {
+  name: string
+  chainId: number
+  /** A real network costs real money: it asks before sending and waits for more blocks. */
+  live: boolean
+  /** Blocks that hold a transaction, its own included, before the next step relies on it. */
+  confirmations: number
+  explorer: Explorer
+  resolve(measured: Measured): DeployParams
+}

@@ -1,0 +1,147 @@
+import { createInterface } from 'node:readline/promises'
+import { parseArgs } from 'node:util'
+import { formatEther, formatUnits } from 'ethers'
+import { connectChain } from '../agents/kernel/provider.ts'
+import { chainError } from '../sdk/chain/decode-error.ts'
+import { ERROR_CODES, ZerogError } from '../sdk/protocol/errors.ts'
+import { ADDRESSES_DIR, type AddressBook } from './address-book.ts'
+import { loadDeployConfig } from './config.ts'
+import { carryOut } from './deploy-all.ts'
+import type { NetworkParams } from './deploy-params.ts'
+import { networkByName } from './networks.ts'
+import { type Prepared, prepareDeployment } from './prepare.ts'
+import type { Probe } from './probe.ts'
+import { publishSources } from './publish-sources.ts'
+import { toJson } from './write-file.ts'
+
+const USAGE = `usage: npm run deploy -- --network <localhost|galileo|sepolia> [options]
+  --dry-run   print the plan and its cost, send nothing
+  --yes       do not ask before spending on a live network
+  --json      print one JSON document instead of text
+  --verify    publish the sources at the network's explorer afterwards
+  --out DIR   folder of the address book (default deploy/addresses)
+  --fresh     deploy anew although there is a deployment; its book is kept`
+
+const print = (line: string) => process.stderr.write(`${line}\n`)
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await terminal.question(question)
+  } finally {
+    terminal.close()
+  }
+}
+
+function printProbe(network: NetworkParams, probe: Probe): void {
+  const yesNo = (value: boolean) => (value ? 'yes' : 'no')
+  print(
+    `${network.name}: chain ${probe.chainId}, block ${probe.head}, ${probe.blockSec.toFixed(2)} s a block`,
+  )
+  print(`  gas at up to ${formatUnits(probe.gasPriceWei, 'gwei')} gwei`)
+  print(`  seeds from ${probe.prevRandaoVaries ? 'prevRandao' : 'block hashes: proposers can grind them'}`)
+  print(`  block hashes beyond 256 blocks (EIP-2935): ${yesNo(probe.hasHistory)}`)
+  print(
+    `  layers: storage yes, data availability (KZG) ${yesNo(probe.hasKzg)}, BLS keys ${yesNo(probe.hasBls)}`,
+  )
+}
+
+function printPlan({ header, plan }: Prepared): void {
+  print(`deployer ${header.deployer}, owner ${header.owner}, first period at block ${header.startBlock}`)
+  for (const { step, address, gas, costWei } of plan.steps) {
+    const cost = `${String(gas).padStart(9)} gas  ${formatEther(costWei)}`
+    print(`  ${step.id.padEnd(34)} ${cost}${address === undefined ? '' : `  ${address}`}`)
+  }
+  print(
+    `  at most ${plan.gas} gas, ${formatEther(plan.costWei)}; the deployer has ${formatEther(plan.balanceWei)}`,
+  )
+}
+
+function printBook(book: AddressBook): void {
+  for (const [name, { address, args }] of Object.entries(book.contracts)) {
+    print(`  ${name.padEnd(18)} ${address}  ${JSON.stringify(args)}`)
+  }
+}
+
+async function requireConsent(network: NetworkParams, isGiven: boolean): Promise<void> {
+  if (!network.live || isGiven) return
+  if (!process.stdin.isTTY)
+    throw new ZerogError('CONFIRMATION_NEEDED', 'give --yes to send without a question')
+  const answer = await ask(`deploy to ${network.name} for this price? (yes/no) `)
+  if (answer.trim() !== 'yes') throw new ZerogError('CONFIRMATION_NEEDED', 'nothing was sent')
+}
+
+function options(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        network: { type: 'string' },
+        'dry-run': { type: 'boolean', default: false },
+        yes: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        verify: { type: 'boolean', default: false },
+        fresh: { type: 'boolean', default: false },
+        out: { type: 'string', default: ADDRESSES_DIR },
+      },
+    }).values
+  } catch (cause) {
+    throw new ZerogError('BAD_REQUEST', `${cause instanceof Error ? cause.message : cause}\n${USAGE}`, {
+      cause,
+    })
+  }
+}
+
+async function main(args: string[], signal: AbortSignal): Promise<void> {
+  const given = options(args)
+  if (given.network === undefined) throw new ZerogError('BAD_REQUEST', USAGE)
+  const network = networkByName(given.network)
+  const config = loadDeployConfig(network)
+  const wallet = await config.openWallet(process.stdin.isTTY ? ask : undefined)
+  const connection = await connectChain({ rpcUrl: config.rpcUrl, signal })
+  try {
+    const { provider } = connection
+    const { owner } = config
+    const deployment = {
+      provider,
+      signer: wallet.connect(provider),
+      network,
+      owner,
+      directory: given.out,
+      signal,
+    }
+    const prepared = await prepareDeployment({ ...deployment, fresh: given.fresh })
+    printProbe(network, prepared.probe)
+    if (prepared.kind === 'planned') printPlan(prepared)
+    if (given['dry-run']) {
+      const plan = prepared.kind === 'planned' ? prepared.plan : undefined
+      if (given.json) process.stdout.write(toJson({ dryRun: true, probe: prepared.probe, plan }))
+      return
+    }
+    if (prepared.kind === 'planned') await requireConsent(network, given.yes)
+    const onEvent = ({ kind, step, hash }: { kind: string; step: string; hash: string }) => {
+      if (kind === 'sent' || kind === 'recorded')
+        print(`  ${step}: ${kind === 'sent' ? 'sent' : 'mined'} ${hash}`)
+    }
+    const book =
+      prepared.kind === 'deployed' ? prepared.book : await carryOut(prepared, { ...deployment, onEvent })
+    print(prepared.kind === 'deployed' ? 'already deployed, nothing sent' : 'deployed and checked')
+    printBook(book)
+    if (given.json) process.stdout.write(toJson({ alreadyDeployed: prepared.kind === 'deployed', book }))
+    if (!given.verify) return
+    const onVerified = (name: string) => print(`  ${name}: sources published`)
+    await publishSources(book, network, { rpcUrl: config.rpcUrl, apiKey: config.explorerApiKey, onVerified })
+  } finally {
+    connection.close()
+  }
+}
+
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+try {
+  await main(process.argv.slice(2), stop.signal)
+} catch (error) {
+  const { code, message } = chainError(error)
+  print(`${code}: ${message}`)
+  process.exitCode = ERROR_CODES[code].exitCode
+}

@@ -1,0 +1,38 @@
+import type { Contract } from 'ethers'
+import type { ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployParams } from './deploy-params.ts'
+
+/** What the arguments of a step may depend on. `owner` is who holds the system in the end, `deployer` who sends. */
+export type Refs = {
+  params: DeployParams
+  startBlock: number
+  deployer: string
+  owner: string
+  addressOf(contract: ContractName): string
+}
+
+/** One transaction. Its `id` is stable: the journal knows by it what has been done. */
+export type Step =
+  | { kind: 'deploy'; id: string; contract: ContractName; args: (refs: Refs) => unknown[] }
+  | { kind: 'call'; id: string; contract: ContractName; method: string; args: (refs: Refs) => unknown[] }
+
+/** A fact that must hold once everything is deployed. */
+export type Check = {
+  what: string
+  contract: ContractName
+  read: (contract: Contract) => Promise<unknown>
+  expected: (refs: Refs) => unknown
+}
+
+/** A part of the deployment: its transactions in order, and what must be true afterwards. */
+export type Module = { steps: (refs: Pick<Refs, 'deployer' | 'owner'>) => Step[]; checks: Check[] }
+
+/** A check that the view function `method` (without arguments) answers with `expected`. */
+export function viewEquals(contract: ContractName, method: string, expected: Check['expected']): Check {
+  return {
+    what: `${contract}.${method}()`,
+    contract,
+    read: (deployed) => deployed.getFunction(method).staticCall(),
+    expected,
+  }
+}

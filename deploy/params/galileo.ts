@@ -1,0 +1,21 @@
+import type { NetworkParams } from '../deploy-params.ts'
+import { realTimeParams } from './real-time.ts'
+
+/** The 0G testnet Galileo (v2). The list price is about 0.07 of the native coin for a gibibyte and a year. */
+export const galileo: NetworkParams = {
+  name: 'galileo',
+  chainId: 16_602,
+  live: true,
+  confirmations: 3,
+  explorer: {
+    kind: 'etherscan',
+    url: 'https://chainscan-galileo.0g.ai',
+    apiUrl: 'https://chainscan-galileo.0g.ai/open/api',
+  },
+  resolve: (measured) =>
+    realTimeParams(measured, {
+      targetDraws: 24,
+      parityBondWei: 10_000_000_000_000_000n,
+      listPriceWei: 1_000_000n,
+    }),
+}

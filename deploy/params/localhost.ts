@@ -1,0 +1,34 @@
+import { ZeroAddress } from 'ethers'
+import type { NetworkParams } from '../deploy-params.ts'
+
+/** A development chain: periods of 24 blocks, so that a whole deal lives and ends within minutes. */
+export const localhost: NetworkParams = {
+  name: 'localhost',
+  chainId: 31_337,
+  live: false,
+  confirmations: 1,
+  explorer: { kind: 'none' },
+  resolve: ({ prevRandaoVaries }) => ({
+    beacon: { periodBlocks: 24, epochPeriods: 2, usesBlockHash: !prevRandaoVaries },
+    staking: { exitDelayEpochs: 4, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
+    streams: { bucketPeriods: 5, lockPeriods: 64 },
+    prover: {
+      targetDraws: 24,
+      windowBlocks: 8,
+      slashFactor: 4,
+      maxStrikes: 3,
+      strikeWindowPeriods: 50,
+      reporterBps: 1_000,
+    },
+    market: {
+      defaultTermPeriods: 3_600,
+      minTermPeriods: 5,
+      maxTermPeriods: 100_000,
+      sealDeadlineBlocks: 120,
+      potBps: 1_000,
+      faultTolerance: 2,
+      parityBondWei: 10_000_000_000_000_000n,
+    },
+    listPriceWei: 1_000_000_000n,
+  }),
+}

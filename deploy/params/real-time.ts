@@ -1,0 +1,47 @@
+import { ZeroAddress } from 'ethers'
+import type { DeployParams, Measured } from '../deploy-params.ts'
+
+const DAY_SEC = 86_400
+const PERIOD_SEC = 3_600
+const WINDOW_SEC = 600
+const SEAL_DEADLINE_SEC = 7_200
+
+/** Fewer blocks would not leave an agent time for a retry on a chain with slow blocks. */
+const MIN_WINDOW_BLOCKS = 50
+
+/** What differs between networks that keep real time. */
+export type Prices = { targetDraws: number; parityBondWei: bigint; listPriceWei: bigint }
+
+/**
+ * Parameters of a network that keeps real time, its block counts derived from the measured block time: hourly periods of
+ * at least three windows (pin, answer, report) of about ten minutes each, daily epochs and expiry buckets.
+ */
+export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices: Prices): DeployParams {
+  const blocks = (seconds: number) => Math.max(1, Math.round(seconds / blockSec))
+  const windowBlocks = Math.max(MIN_WINDOW_BLOCKS, blocks(WINDOW_SEC))
+  const periodBlocks = Math.max(3 * windowBlocks, blocks(PERIOD_SEC))
+  const dayPeriods = Math.max(1, Math.round(DAY_SEC / (periodBlocks * blockSec)))
+  return {
+    beacon: { periodBlocks, epochPeriods: dayPeriods, usesBlockHash: !prevRandaoVaries },
+    staking: { exitDelayEpochs: 7, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
+    streams: { bucketPeriods: dayPeriods, lockPeriods: 3 * dayPeriods },
+    prover: {
+      targetDraws: prices.targetDraws,
+      windowBlocks,
+      slashFactor: 4,
+      maxStrikes: 3,
+      strikeWindowPeriods: 7 * dayPeriods,
+      reporterBps: 1_000,
+    },
+    market: {
+      defaultTermPeriods: 365 * dayPeriods,
+      minTermPeriods: 30 * dayPeriods,
+      maxTermPeriods: 3_650 * dayPeriods,
+      sealDeadlineBlocks: blocks(SEAL_DEADLINE_SEC),
+      potBps: 1_000,
+      faultTolerance: 2,
+      parityBondWei: prices.parityBondWei,
+    },
+    listPriceWei: prices.listPriceWei,
+  }
+}

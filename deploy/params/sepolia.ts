@@ -1,0 +1,17 @@
+import type { NetworkParams } from '../deploy-params.ts'
+import { realTimeParams } from './real-time.ts'
+
+/** Ethereum's testnet Sepolia. Fewer draws than elsewhere, since its gas is dear. */
+export const sepolia: NetworkParams = {
+  name: 'sepolia',
+  chainId: 11_155_111,
+  live: true,
+  confirmations: 3,
+  explorer: { kind: 'sourcify' },
+  resolve: (measured) =>
+    realTimeParams(measured, {
+      targetDraws: 8,
+      parityBondWei: 1_000_000_000_000_000n,
+      listPriceWei: 100_000n,
+    }),
+}

@@ -1,0 +1,69 @@
+import { verifyContract } from '@nomicfoundation/hardhat-verify/verify'
+import { createHardhatRuntimeEnvironment, importUserConfig, resolveHardhatConfigPath } from 'hardhat/hre'
+import { CONTRACT_NAMES } from '../sdk/chain/address-book.ts'
+import { ZerogError } from '../sdk/protocol/errors.ts'
+import type { AddressBook } from './address-book.ts'
+import { loadArtifact } from './artifact.ts'
+import type { NetworkParams } from './deploy-params.ts'
+
+type Options = { rpcUrl: string; apiKey: string | undefined; onVerified: (name: string) => void }
+
+/**
+ * Publishes the sources of every contract of the book at the network's explorer; a contract that is verified already is
+ * left alone, so it may be repeated. Needs the internet.
+ *
+ * Errors: CONFIG_INVALID when the network has no explorer; EXPLORER_FAILED naming the contract.
+ */
+export async function publishSources(
+  book: AddressBook,
+  network: NetworkParams,
+  options: Options,
+): Promise<void> {
+  const { explorer } = network
+  if (explorer.kind === 'none')
+    throw new ZerogError('CONFIG_INVALID', `${network.name} has no explorer to verify at`)
+  const configPath = await resolveHardhatConfigPath()
+  const userConfig = await importUserConfig(configPath)
+  const hre = await createHardhatRuntimeEnvironment(
+    {
+      ...userConfig,
+      networks: {
+        [network.name]: { type: 'http', chainType: 'l1', chainId: book.chainId, url: options.rpcUrl },
+      },
+      ...(explorer.kind === 'etherscan'
+        ? {
+            chainDescriptors: {
+              [book.chainId]: {
+                name: network.name,
+                blockExplorers: { etherscan: { url: explorer.url, apiUrl: explorer.apiUrl } },
+              },
+            },
+            verify: { etherscan: { apiKey: options.apiKey ?? 'none' } },
+          }
+        : {}),
+    },
+    { network: network.name },
+  )
+  for (const name of CONTRACT_NAMES) {
+    const { address, args, txHash } = book.contracts[name]
+    try {
+      await verifyContract(
+        {
+          address,
+          constructorArgs: args,
+          contract: `${loadArtifact(name).sourceName}:${name}`,
+          creationTxHash: txHash,
+          provider: explorer.kind,
+        },
+        hre,
+      )
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new ZerogError('EXPLORER_FAILED', `${name} at ${address}: ${reason}`, {
+        cause,
+        meta: { contract: name },
+      })
+    }
+    options.onVerified(name)
+  }
+}
