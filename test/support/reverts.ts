@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import type { BaseContract } from 'ethers'
 
-/** Fails unless the call reverts with a custom error of `contract` of this name. */
+/** Fails unless the call reverts with a custom error of `contract` of this name and, where given, with these arguments. */
 export async function revertsWith(
   call: Promise<unknown>,
-  contract: BaseContract,
+  contract: Pick<BaseContract, 'interface'>,
   name: string,
+  args?: readonly unknown[],
 ): Promise<void> {
   const error = await call.then(
     () => undefined,
@@ -15,6 +16,7 @@ export async function revertsWith(
   const data = revertData(error)
   const decoded = data === undefined ? null : contract.interface.parseError(data)
   assert.equal(decoded?.name, name, `expected ${name}, got ${decoded?.name ?? String(error)}`)
+  if (args !== undefined) assert.deepEqual([...(decoded?.args ?? [])], [...args])
 }
 
 /** Revert data anywhere in an error that ethers or Hardhat threw. */
