@@ -55,7 +55,8 @@ export async function openFolderShards({
   }
 
   function toInfo(record: ShardRecord): ShardInfo {
-    return { ...record, offset: record.state === 'partial' ? intake.offset(record) : record.bytes }
+    const offsets = { partial: intake.offset(record), complete: record.bytes, damaged: 0 }
+    return { ...record, offset: offsets[record.state] }
   }
 
   function reserve(record: ShardRecord): void {
@@ -109,15 +110,13 @@ export async function openFolderShards({
     write: (chunk) =>
       locked(keyText(chunk.key), async () => {
         const known = records.get(chunk.key)
-        const same = known !== undefined && known.root === chunk.root && known.bytes === chunk.bytes
-        if (known && same && known.state !== 'partial') {
+        const sameRoot = known?.root === chunk.root && known.bytes === chunk.bytes
+        if (known && sameRoot && known.state === 'complete') {
           for await (const _ of chunk.body);
           return toInfo(known)
         }
-        if (known && !same) {
-          if (!chunk.replace)
-            throw new ZerogError('CUSTODY_REFUSED', 'a shard with another root is held here')
-          await drop(known)
+        if (known && !sameRoot && !chunk.replace) {
+          throw new ZerogError('CUSTODY_REFUSED', 'a shard with another root is held here')
         }
         const record: ShardRecord = {
           ...chunk.key,
@@ -126,10 +125,12 @@ export async function openFolderShards({
           owner: chunk.owner,
           state: 'partial',
         }
-        if (!same) {
+        if (!known || !sameRoot || known.state === 'damaged') {
           if (chunk.start > 0) {
             throw new ZerogError('OFFSET_MISMATCH', 'the next byte is 0', { meta: { offset: 0 } })
           }
+          if (known) await drop(known)
+          chunk.admit?.()
           reserve(record)
         }
         const offset = await intake.append(record, chunk)
@@ -200,6 +201,14 @@ export async function openFolderShards({
         }
         records.setState(record, 'damaged')
         return false
+      }),
+
+    adopt: (key, { root, bytes, owner }) =>
+      locked(keyText(key), async () => {
+        const known = records.get(key)
+        if (known && known.state !== 'partial' && known.root === root) return
+        if (known) await drop(known)
+        reserve({ ...key, root, bytes, owner, state: 'damaged' })
       }),
 
     markDamaged: (key) => {

@@ -26,8 +26,9 @@ export type ShardWrite = {
   readonly length: number
   /** Takes the place of a shard declared with another root. */
   readonly replace: boolean
+  /** Throws when a shard of this length may not begin; called before room is set aside for it. */
+  admit?(): void
   readonly body: AsyncIterable<Uint8Array>
-  readonly signal: AbortSignal
 }
 
 /** An aligned subtree of a shard: its bytes and the siblings from its root up to the shard's. */
@@ -57,6 +58,8 @@ export type ShardStore = {
   verify(key: ShardKey, signal: AbortSignal): Promise<boolean>
   /** Says that a shard's bytes are wrong. */
   markDamaged(key: ShardKey): void
+  /** Takes note of a shard that ought to be here: it counts as damaged until it is healed. */
+  adopt(key: ShardKey, shard: { root: string; bytes: number; owner: string }): Promise<void>
   /** Writes a known shard anew from bytes that must have its root, then puts it in place of the old ones. */
   heal(key: ShardKey, body: AsyncIterable<Uint8Array>): Promise<void>
   remove(key: ShardKey): Promise<void>

@@ -28,7 +28,7 @@ export type SignParts = Pick<
   | 'wallet'
   | 'crashPoint'
   | 'storageMetrics'
-> & { readonly self: string; readonly views: SubmissionViews; headBlock(): number }
+> & { readonly self: string; readonly views: SubmissionViews }
 
 /**
  * Signs custody of all own shards of a stored proposal, after all checks. What is signed is on disk first, so that no
@@ -94,11 +94,8 @@ async function checkAndSign(
 }
 
 /** Throws unless the submission may be sealed and pays what this provider asks. */
-export function checkTerms(
-  { config, headBlock }: Pick<SignParts, 'config' | 'headBlock'>,
-  view: SubmissionView,
-): void {
-  checkSealable(view, headBlock())
+export function checkTerms({ config }: Pick<SignParts, 'config'>, view: SubmissionView): void {
+  checkSealable(view)
   if (view.sectorPriceWei >= config.MIN_PRICE_WEI && view.shardRateWei > 0n) return
   throw new ZerogError('PRICE_TOO_LOW', undefined, {
     meta: {

@@ -1,4 +1,6 @@
 import type { Chain } from '../../sdk/chain/connect.ts'
+import { isRevert } from '../../sdk/chain/decode-error.ts'
+import { type ReadOptions, read } from '../../sdk/chain/read.ts'
 import {
   type DealState,
   readDealState,
@@ -25,6 +27,8 @@ export type SubmissionView = {
   /** What a seal now would freeze; 0 when the escrow is too low for any price. */
   readonly sectorPriceWei: bigint
   readonly shardRateWei: bigint
+  /** The block at which this was read. */
+  readonly block: number
 }
 
 const TTL_MS = 2000
@@ -35,15 +39,13 @@ export function createSubmissionViews(chain: Chain) {
   const views = new Map<bigint, { view: SubmissionView; until: number }>()
 
   async function readFresh(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
-    const options = { signal }
+    const block = await read(chain.provider.getBlockNumber(), { signal })
+    const options = { signal, blockTag: block }
     const record = await readSubmission(chain, txSeq, options)
     if (!record) throw new ZerogError('UNKNOWN_SUBMISSION', undefined, { meta: { txSeq: txSeq.toString() } })
     const state = await readDealState(chain, txSeq, options)
     const terms = await readSubmissionTerms(chain, txSeq, options)
-    const price =
-      state === 'submitted'
-        ? await readSealTerms(chain, txSeq, options)
-        : { sectorPriceWei: 0n, shardRateWei: 0n }
+    const price = await readPrice(chain, { txSeq, state }, options)
     const geometry = dealGeometry(Number(record.sectors))
     return {
       txSeq,
@@ -58,6 +60,7 @@ export function createSubmissionViews(chain: Chain) {
       expiresAt: terms.expiresAt,
       sealDeadline: terms.sealDeadline,
       ...price,
+      block,
     }
   }
 
@@ -84,18 +87,31 @@ export function createSubmissionViews(chain: Chain) {
 
 export type SubmissionViews = ReturnType<typeof createSubmissionViews>
 
-/**
- * Throws unless the submission may still be sealed: ALREADY_SEALED, DEAL_ENDED, DEAL_REFUNDED, DEADLINE_PASSED.
- * `block` is the latest known.
- */
-export function checkSealable(view: SubmissionView, block: number): void {
+/** Throws unless the submission may still be sealed: ALREADY_SEALED, DEAL_ENDED, DEAL_REFUNDED, DEADLINE_PASSED. */
+export function checkSealable(view: SubmissionView): void {
   const meta = { txSeq: view.txSeq.toString() }
   if (view.state === 'sealed') throw new ZerogError('ALREADY_SEALED', undefined, { meta })
   if (view.state === 'ended') throw new ZerogError('DEAL_ENDED', undefined, { meta })
   if (view.state === 'refunded') throw new ZerogError('DEAL_REFUNDED', undefined, { meta })
-  if (BigInt(block) > view.sealDeadline) {
+  if (BigInt(view.block) > view.sealDeadline) {
     throw new ZerogError('DEADLINE_PASSED', 'the submission can no longer be sealed', {
-      meta: { ...meta, sealDeadline: view.sealDeadline.toString(), block },
+      meta: { ...meta, sealDeadline: view.sealDeadline.toString(), block: view.block },
     })
+  }
+}
+
+/** What a seal now would pay; nothing once it is too late for one, or the escrow too low. */
+async function readPrice(
+  chain: Chain,
+  { txSeq, state }: { txSeq: bigint; state: DealState },
+  options: ReadOptions,
+): Promise<{ sectorPriceWei: bigint; shardRateWei: bigint }> {
+  const nothing = { sectorPriceWei: 0n, shardRateWei: 0n }
+  if (state !== 'submitted') return nothing
+  try {
+    return await readSealTerms(chain, txSeq, options)
+  } catch (error) {
+    if (isRevert(error, 'PriceTooLow') || isRevert(error, 'SealDeadlinePassed')) return nothing
+    throw error
   }
 }

@@ -179,7 +179,7 @@ export const ERROR_CODES = {
   ),
   UNKNOWN_SUBMISSION: row('There is no submission with this number', 'Check the txSeq', 404, 66),
   UNKNOWN_DEAL: row('There is no deal with this number', 'Check the txSeq', 404, 66),
-  NOT_SEALED: row('The deal is not sealed yet', 'Wait for the seal or a refund', 409, 75, true),
+  NOT_SEALED: row('The deal is not sealed yet', 'Wait for the seal or a refund', 403, 75, true),
   ALREADY_SEALED: row('The deal is sealed already', 'Nothing to do', 409, 65),
   DEAL_REFUNDED: row('The deal was refunded before its seal', 'Submit the file again', 410, 65),
   DEAL_ENDED: row('The term of the deal is over', 'Submit the file again', 410, 65),
