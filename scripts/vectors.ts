@@ -1,5 +1,5 @@
 // Writes test/vectors/*.json from the TypeScript twins: known answers for the tests and for other languages.
-// Usage: node dist/scripts/vectors.js [--check]   (--check compares with the committed files and writes nothing)
+// Usage, from the root of the checkout: node dist/scripts/vectors.js [--check]   (--check compares with the committed files and writes nothing)
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { id, toBeHex, zeroPadValue } from 'ethers'
@@ -24,8 +24,7 @@ import {
   submissionSectors,
 } from '../sdk/protocol/submission.ts'
 import { hashStorageMessage, marketDomain, type StorageMessage } from '../sdk/protocol/typed-data.ts'
-import { type Content, contentOf, randomBytes } from '../test/support/content.ts'
-import { ROOT } from '../test/support/repository.ts'
+import { type Content, contentOf, randomBytes } from './vectors/content.ts'
 
 const FILES: Content[] = [
   { byteLength: 1, fill: 0 },
@@ -215,7 +214,7 @@ const VECTORS = {
 }
 
 const check = process.argv.includes('--check')
-const folder = join(ROOT, 'test/vectors')
+const folder = 'test/vectors'
 await mkdir(folder, { recursive: true })
 for (const [name, value] of Object.entries(VECTORS)) {
   const path = join(folder, `${name}.json`)

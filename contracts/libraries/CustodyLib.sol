@@ -32,7 +32,7 @@ library CustodyLib {
     }
 
     /// @notice Whether `leaf_` is number `index` of the `count` leaves under `root_`.
-    /// @param path siblings from the leaf upwards; a level where the node is the odd last one has none. The length must fit
+    /// @param path siblings from the leaf upwards; a level where the node is the odd last one has none
     function verify(bytes32 root_, uint256 count, uint256 index, bytes32 leaf_, bytes32[] calldata path)
         internal
         pure

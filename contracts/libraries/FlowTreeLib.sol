@@ -5,9 +5,9 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 /// @title FlowTreeLib
 /// @notice The append-only tree over all sectors ever submitted. Twin: `sdk/protocol/flow-tree.ts`.
-/// @dev A binary counter: `frontier[i]` holds the root of a full subtree of 2^i sectors exactly while bit `i` of `length`
-/// is set; a slot whose bit is clear is stale and never cleared, so an append costs at most two frontier writes. Gaps left
-/// by alignment count as zero sectors. Position 0 is not a sector: its leaf is bytes32(0), as in 0G's Flow.
+/// @dev A binary counter: `frontier[i]` holds the root of a full subtree of 2^i sectors exactly while bit `i` of
+/// `length` is set; a slot whose bit is clear is stale and never cleared, so an append costs at most two frontier
+/// writes. Gaps left by alignment count as zero sectors. Position 0 is no sector: its leaf is bytes32(0), as in 0G's Flow.
 ///
 /// Invariants
 /// 1. `root` is the keccak tree over 2^k leaves, k minimal with 2^k >= length, unused leaves being zero sectors.
@@ -30,7 +30,7 @@ library FlowTreeLib {
     /// @notice No node of this height fits the log any more.
     error FlowFull(uint256 length, uint256 height);
 
-    /// @dev Root of 2^i zero sectors at 32 x i: z(0) = keccak256 of 256 zero bytes, z(i + 1) = keccak256(z(i) ‖ z(i)).
+    /// @dev Root of 2^i zero sectors at 32 x i: z(0) = keccak256(256 zero bytes), z(i + 1) = keccak256(z(i) ‖ z(i)).
     bytes internal constant ZEROS =
         hex"d397b3b043d87fcd6fad1291ff0bfd16401c274896d8c63a923727f077b8e0b5"
         hex"f73e6947d7d1628b9976a6e40d7b278a8a16405e96324a68df45b12a51b7cfde"
@@ -172,7 +172,7 @@ library FlowTreeLib {
         }
     }
 
-    /// @dev Adds a full subtree as number `slot` of its level: merges it with every full left neighbour, stores the result.
+    /// @dev Adds a full subtree as number `slot` of its level: merges it with every full left neighbour and stores it.
     function _carry(Tree storage tree, uint256 slot, uint256 height, bytes32 node) private {
         for (; slot & 1 == 1; slot >>= 1) {
             node = Hashes.efficientKeccak256(tree.frontier[height++], node);

@@ -2,10 +2,10 @@
 pragma solidity ^0.8.26;
 
 /// @title GF256Lib
-/// @notice GF(2^8) arithmetic (polynomial 0x11d) and one column of the Reed-Solomon code. Twin: `sdk/protocol/gf256.ts`,
-/// `sdk/protocol/erasure.ts`.
-/// @dev The parity matrix is Cauchy: coefficient(parity p, data i) = 1 / ((16 + p) xor i), i < 16, p < 64. It does not depend
-/// on how many data shards a file has (absent ones count as zeros), and every square part of it can be inverted.
+/// @notice GF(2^8) arithmetic (polynomial 0x11d) and one column of the Reed-Solomon code. Twins: `sdk/protocol/gf256.ts`
+/// and `sdk/protocol/erasure.ts`.
+/// @dev The parity matrix is Cauchy: coefficient(parity p, data i) = 1 / ((16 + p) xor i), i < 16, p < 64. It does not
+/// depend on how many data shards a file has (absent ones count as zeros), and every square part of it can be inverted.
 library GF256Lib {
     /// @notice Most data shards.
     uint256 internal constant MAX_DATA = 16;
@@ -79,8 +79,9 @@ library GF256Lib {
         }
     }
 
-    /// @dev Sum of factor x data over 32 columns at once, by Horner's rule over the bits of the factors: eight doublings
-    /// of the whole word instead of one multiplication per byte. `sources` are calldata positions of checked sectors.
+    /// @dev Sum of factor x data over 32 columns at once, by Horner's rule over the bits of the factors: eight
+    /// doublings of the whole word instead of one multiplication per byte. `sources` are calldata positions of checked
+    /// sectors.
     function _parityWord(uint256[] memory sources, uint256[] memory factors, uint256 offset)
         private
         pure
