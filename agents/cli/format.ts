@@ -6,7 +6,9 @@ export function formatWei(amountWei: bigint, symbol = '0G'): string {
   if (amountWei > -1_000_000_000n && amountWei < 1_000_000_000n) return `${amountWei} wei`
   const [whole = '0', part = ''] = formatEther(amountWei).split('.')
   const digits = part.search(/[1-9]/)
-  const shown = part.slice(0, whole === '0' || whole === '-0' ? Math.max(4, digits + 4) : 4).replace(/0+$/, '')
+  const shown = part
+    .slice(0, whole === '0' || whole === '-0' ? Math.max(4, digits + 4) : 4)
+    .replace(/0+$/, '')
   return `${whole}${shown === '' ? '' : `.${shown}`} ${symbol}`
 }
 

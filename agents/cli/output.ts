@@ -1,6 +1,5 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import { isZerogError } from '../../sdk/protocol/errors.ts'
-import { ERROR_CODES } from '../../sdk/protocol/errors.ts'
+import { ERROR_CODES, isZerogError } from '../../sdk/protocol/errors.ts'
 
 /** Where a command's words go: results to standard output, everything else to standard error. */
 export type Output = {
@@ -39,7 +38,9 @@ export function toJson(value: unknown): string {
 export function printError(error: unknown, json: boolean): number {
   if (!isZerogError(error)) {
     const message = error instanceof Error ? error.message : String(error)
-    process.stderr.write(json ? `${toJson({ error: { code: 'INTERNAL', message } })}\n` : `error: ${message}\n`)
+    process.stderr.write(
+      json ? `${toJson({ error: { code: 'INTERNAL', message } })}\n` : `error: ${message}\n`,
+    )
     return ERROR_CODES.INTERNAL.exitCode
   }
   const row = ERROR_CODES[error.code]

@@ -76,6 +76,8 @@ const REBROADCAST_MS = 2000
 /** How often the chain is asked for dropped transactions while nothing is pending. */
 const IDLE_CHECK_MS = 2000
 const ATTEMPT_ROUNDS = 5
+/** What is not used is not paid; others mined first may turn a cheap write into one of a fresh slot. */
+const SPARE_GAS = 50_000n
 const NO_OP_GAS = 21_000n
 
 /**
@@ -219,7 +221,7 @@ export function createSender(options: createSender.Options): Sender {
         if (tooLate(request.deadlineBlock, head.number)) throw deadlinePassed(label, head.number)
         try {
           const gas = await simulate(provider, call, label)
-          tx = await send(request, gas + gas / 4n)
+          tx = await send(request, gas + gas / 4n + SPARE_GAS)
         } catch (error) {
           if (isZerogError(error) && error.code === 'TX_REVERTED' && alreadyDone?.(error)) return null
           throw error
