@@ -12,6 +12,7 @@ import {
 import { joinNodes, merkleLevels, merkleProof, sectorHashes } from '../../sdk/protocol/merkle.ts'
 import { fileTree, type Submission } from '../../sdk/protocol/submission.ts'
 import { concatPair } from '../../sdk/protocol/zero-hashes.ts'
+import { randomBytes } from './content.ts'
 
 const hasher = await loadHasher()
 
@@ -68,15 +69,7 @@ export function uniformFile(
 }
 
 /** Bytes that differ from place to place and from `seed` to `seed`, the same in every run. */
-export function sampleBytes(byteLength: number, seed = 1): Uint8Array {
-  let state = (seed * 0x9e3779b9) >>> 0 || 1
-  return Uint8Array.from({ length: byteLength }, () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state & 0xff
-  })
-}
+export const sampleBytes = (byteLength: number, seed = 1): Uint8Array => randomBytes(byteLength, seed)
 
 function assemble(layout: FileLayout, parityShards: number, shards: Shard[]): ShardedFile {
   const shardRoots = shards.map(({ root }) => root)
