@@ -50,7 +50,8 @@ const STEPS = [
      shards INTEGER NOT NULL,
      shard_height INTEGER NOT NULL,
      price_wei TEXT NOT NULL,
-     block INTEGER NOT NULL
+     block INTEGER NOT NULL,
+     ended_block INTEGER
    ) STRICT;
    CREATE TABLE custody (
      tx_seq INTEGER NOT NULL,
@@ -77,6 +78,7 @@ export type DealIndex = ReturnType<typeof openDealIndex>
 /** Deals, their custodians by period and the audit line, from the logs; what is here was checked against its roots. */
 export function openDealIndex(store: Store) {
   store.migrate('deals', STEPS)
+  let revision = 0
 
   function deal(txSeq: bigint): IndexedDeal | undefined {
     const row = store.get<DealRow>('SELECT * FROM deal WHERE tx_seq = ?', txSeq)
@@ -102,7 +104,7 @@ export function openDealIndex(store: Store) {
     const leaves = custodiesOf(event)
     checkRoot(leaves, event.custodyRoot, log)
     store.run(
-      'INSERT OR REPLACE INTO deal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO deal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)',
       event.txSeq,
       event.owner.toLowerCase(),
       event.startPeriod,
@@ -152,6 +154,8 @@ export function openDealIndex(store: Store) {
   return {
     deal,
     custodiesAt,
+    /** Changes whenever the content of the index may have. */
+    revision: () => revision,
 
     /** The entry that covers `position` of the audit line. */
     entryAt(position: bigint): IndexedEntry | undefined {
@@ -195,12 +199,12 @@ export function openDealIndex(store: Store) {
       return rows.map((row) => row.provider)
     },
 
-    /** Deals whose term was over before `period`, in which `provider` had custody. */
-    endedBefore(period: bigint, provider: string): IndexedDeal[] {
+    /** Deals whose term was over before `period`, not closed yet, in which `provider` had custody; at most 64. */
+    overBefore(period: bigint, provider: string): IndexedDeal[] {
       return store
         .all<DealRow>(
-          `SELECT * FROM deal WHERE end_period < ? AND EXISTS
-             (SELECT 1 FROM custody WHERE custody.tx_seq = deal.tx_seq AND provider = ?) ORDER BY tx_seq`,
+          `SELECT * FROM deal WHERE end_period < ? AND ended_block IS NULL AND EXISTS
+             (SELECT 1 FROM custody WHERE custody.tx_seq = deal.tx_seq AND provider = ?) ORDER BY tx_seq LIMIT 64`,
           period,
           provider.toLowerCase(),
         )
@@ -223,18 +227,24 @@ export function openDealIndex(store: Store) {
         fromBlock: book.deployedAtBlock,
         eventName: (log) => decodeStorageEvent(book, log)?.name,
         onLogs(logs) {
+          if (logs.length > 0) revision++
           // Sealed comes after the Appended of the same transaction, so that an entry may precede its deal by a log.
           for (const log of logs) {
             const event = decodeStorageEvent(book, log)
             if (event?.name === 'Sealed') applySealed(event.args, log)
             else if (event?.name === 'CustodyHandedOver') applyHandedOver(event.args, log)
             else if (event?.name === 'Appended') applyAppended(event.args, log)
+            else if (event?.name === 'Ended') {
+              store.run('UPDATE deal SET ended_block = ? WHERE tx_seq = ?', log.blockNumber, event.args.txSeq)
+            }
           }
         },
         onRollback(toBlock) {
+          revision++
           for (const table of ['custody', 'line_entry', 'deal']) {
             store.run(`DELETE FROM ${table} WHERE block > ?`, toBlock)
           }
+          store.run('UPDATE deal SET ended_block = NULL WHERE ended_block > ?', toBlock)
         },
       }
     },

@@ -98,6 +98,16 @@ export async function openFolderShards({
     throw new ZerogError('SHARD_INCOMPLETE', 'the shard is damaged and will be repaired')
   }
 
+  /** Siblings from the root of a whole block (a segment or higher, or the shard) up to the shard's root. */
+  async function siblings(record: ShardRecord, height: number, index: number): Promise<Uint8Array[]> {
+    const shardHeight = Math.log2(record.bytes / SECTOR_BYTES)
+    const path: Uint8Array[] = []
+    for (const offset of height < SEGMENT_HEIGHT ? [] : siblingOffsets(shardHeight, height, index)) {
+      path.push(await readAt(record, 'levels', offset, HASH_BYTES))
+    }
+    return path
+  }
+
   const self: ShardStore = {
     capacityBytes,
     usedBytes: () => usedBytes,
@@ -106,6 +116,10 @@ export async function openFolderShards({
       return record && toInfo(record)
     },
     list: (txSeq) => records.list(txSeq).map(toInfo),
+    leastChecked: () => {
+      const record = records.leastChecked()
+      return record && toInfo(record)
+    },
 
     write: (chunk) =>
       locked(keyText(chunk.key), async () => {
@@ -124,6 +138,7 @@ export async function openFolderShards({
           bytes: chunk.bytes,
           owner: chunk.owner,
           state: 'partial',
+          checkedAtSec: 0,
         }
         if (!known || !sameRoot || known.state === 'damaged') {
           if (chunk.start > 0) {
@@ -165,12 +180,14 @@ export async function openFolderShards({
       const block = await readAt(record, 'shard', blockIndex * blockBytes, blockBytes)
       const within = index - blockIndex * 2 ** (blockHeight - height)
       const path = blockHeight > height ? pathInBlock(hasher, block, height, within) : []
-      if (blockHeight >= SEGMENT_HEIGHT) {
-        for (const offset of siblingOffsets(shardHeight, blockHeight, blockIndex)) {
-          path.push(await readAt(record, 'levels', offset, HASH_BYTES))
-        }
-      }
+      path.push(...(await siblings(record, blockHeight, blockIndex)))
       return { bytes: block.subarray(within * chunkBytes, (within + 1) * chunkBytes), path }
+    },
+
+    siblings: async (key, height, index) => {
+      const record = records.get(key)
+      if (!record || record.state === 'partial') throw new ZerogError('SHARD_UNKNOWN')
+      return siblings(record, height, index)
     },
 
     verify: (key, signal) =>
@@ -196,6 +213,7 @@ export async function openFolderShards({
               await writeWhole(levelsPath, levels)
               await syncFolder(dirname(levelsPath))
             }
+            records.setChecked(record)
             return true
           }
         }
@@ -208,7 +226,7 @@ export async function openFolderShards({
         const known = records.get(key)
         if (known && known.state !== 'partial' && known.root === root) return
         if (known) await drop(known)
-        reserve({ ...key, root, bytes, owner, state: 'damaged' })
+        reserve({ ...key, root, bytes, owner, state: 'damaged', checkedAtSec: 0 })
       }),
 
     markDamaged: (key) => {

@@ -1,22 +1,39 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { ShardStore } from './shard-store.ts'
 
 export type StorageMetrics = ReturnType<typeof createStorageMetrics>
 
 /** The storage agent's own metrics, on the kernel's registry. */
-export function createStorageMetrics(registry: Registry) {
+export function createStorageMetrics(registry: Registry, store: ShardStore) {
   const registers = [registry]
   return {
-    usedBytes: new Gauge({ name: 'zerog_storage_used_bytes', help: 'Bytes spoken for on disk', registers }),
+    usedBytes: new Gauge({
+      name: 'zerog_storage_used_bytes',
+      help: 'Bytes spoken for on disk',
+      registers,
+      collect() {
+        this.set(store.usedBytes())
+      },
+    }),
     capacityBytes: new Gauge({
       name: 'zerog_storage_capacity_bytes',
       help: 'Bytes that may be used on disk',
       registers,
+      collect() {
+        this.set(store.capacityBytes)
+      },
     }),
     shards: new Gauge({
       name: 'zerog_storage_shards',
       help: 'Shards by state: partial, complete, damaged',
       labelNames: ['state'],
       registers,
+      collect() {
+        const states = store.list().map(({ state }) => state)
+        for (const state of ['partial', 'complete', 'damaged']) {
+          this.set({ state }, states.filter((each) => each === state).length)
+        }
+      },
     }),
     receivedBytes: new Counter({
       name: 'zerog_storage_received_bytes_total',

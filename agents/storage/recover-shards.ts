@@ -41,7 +41,7 @@ export async function recoverShards({
       return
     }
     // Renamed, but not recorded: the bytes speak for themselves.
-    if (await holdsRoot(record)) records.setState(record, 'complete')
+    if (await holdsRoot(record)) records.setChecked(record)
     else await forget(record)
   }
 

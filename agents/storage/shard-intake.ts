@@ -140,7 +140,7 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
       throw diskError(error)
     }
     crashPoint('after-shard-write')
-    records.setState(record, 'complete')
+    records.setChecked(record)
     return true
   }
 

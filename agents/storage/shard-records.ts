@@ -7,9 +7,19 @@ export type ShardRecord = ShardKey & {
   readonly bytes: number
   readonly owner: string
   readonly state: 'partial' | 'complete' | 'damaged'
+  /** Unix seconds at which all its bytes were last hashed. */
+  readonly checkedAtSec: number
 }
 
-type Row = { tx_seq: number; shard_index: number; root: string; bytes: number; owner: string; state: string }
+type Row = {
+  tx_seq: number
+  shard_index: number
+  root: string
+  bytes: number
+  owner: string
+  state: string
+  checked_at: number
+}
 
 const STEPS = [
   `CREATE TABLE shard (
@@ -19,9 +29,11 @@ const STEPS = [
      bytes INTEGER NOT NULL,
      owner TEXT NOT NULL,
      state TEXT NOT NULL CHECK (state IN ('partial', 'complete', 'damaged')),
+     checked_at INTEGER NOT NULL,
      PRIMARY KEY (tx_seq, shard_index)
    ) STRICT;
-   CREATE INDEX shard_owner ON shard (owner);`,
+   CREATE INDEX shard_owner ON shard (owner);
+   CREATE INDEX shard_checked ON shard (state, checked_at);`,
 ]
 
 export type ShardRecords = ReturnType<typeof openShardRecords>
@@ -45,18 +57,33 @@ export function openShardRecords(store: Store) {
           : store.all<Row>('SELECT * FROM shard WHERE tx_seq = ? ORDER BY shard_index', txSeq)
       return rows.map(fromRow)
     },
+    /** The complete shard that was hashed longest ago. */
+    leastChecked(): ShardRecord | undefined {
+      const row = store.get<Row>("SELECT * FROM shard WHERE state = 'complete' ORDER BY checked_at LIMIT 1")
+      return row && fromRow(row)
+    },
     put(record: ShardRecord): void {
       store.run(
-        'INSERT INTO shard VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO shard VALUES (?, ?, ?, ?, ?, ?, ?)',
         record.txSeq,
         record.index,
         record.root,
         record.bytes,
         record.owner,
         record.state,
+        record.checkedAtSec,
       )
     },
-    setState(key: ShardKey, state: ShardRecord['state']): void {
+    /** A shard of which all bytes were just hashed and are right. */
+    setChecked(key: ShardKey): void {
+      store.run(
+        "UPDATE shard SET state = 'complete', checked_at = ? WHERE tx_seq = ? AND shard_index = ?",
+        Math.floor(Date.now() / 1000),
+        key.txSeq,
+        key.index,
+      )
+    },
+    setState(key: ShardKey, state: 'damaged'): void {
       store.run(
         'UPDATE shard SET state = ? WHERE tx_seq = ? AND shard_index = ?',
         state,
@@ -78,5 +105,6 @@ function fromRow(row: Row): ShardRecord {
     bytes: row.bytes,
     owner: row.owner,
     state: row.state as ShardRecord['state'],
+    checkedAtSec: row.checked_at,
   }
 }

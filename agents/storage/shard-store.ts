@@ -10,6 +10,8 @@ export type ShardInfo = ShardKey & {
   readonly offset: number
   readonly state: 'partial' | 'complete' | 'damaged'
   readonly owner: string
+  /** Unix seconds at which all its bytes were last hashed. */
+  readonly checkedAtSec: number
 }
 
 /** One chunk of a shard, on its way in. */
@@ -48,12 +50,19 @@ export type ShardStore = {
   info(key: ShardKey): ShardInfo | undefined
   /** Shards of one submission in order, or of all. */
   list(txSeq?: bigint): ShardInfo[]
+  /** The complete shard that was hashed longest ago. */
+  leastChecked(): ShardInfo | undefined
   write(chunk: ShardWrite): Promise<ShardInfo>
   /** Bytes [start, start + length) of a complete shard. */
   read(key: ShardKey, start: number, length: number): Promise<Uint8Array>
   stream(key: ShardKey, start: number, length: number): Readable
   /** Chunk number `index` of 2^height sectors, with its path. */
   chunk(key: ShardKey, height: number, index: number): Promise<ShardChunk>
+  /**
+   * Siblings above block number `index` of 2^height sectors (a segment or higher, or the whole shard), from a damaged
+   * shard too: unproven until they lead to the root.
+   */
+  siblings(key: ShardKey, height: number, index: number): Promise<Uint8Array[]>
   /** Hashes all bytes of a complete shard; false (and the state damaged) when they are not what was stored. */
   verify(key: ShardKey, signal: AbortSignal): Promise<boolean>
   /** Says that a shard's bytes are wrong. */

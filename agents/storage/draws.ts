@@ -1,0 +1,74 @@
+import { readCustodyAt, readRound } from '../../sdk/chain/storage.ts'
+import { custodyLeaf, custodyProof, custodyRoot } from '../../sdk/protocol/custody.ts'
+import { drawPosition } from '../../sdk/protocol/draw.ts'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import type { StorageContext } from './context.ts'
+import type { DealIndex } from './deal-index.ts'
+
+/** A draw of an open period that fell on a live deal: where it fell, and who must answer. */
+export type Draw = {
+  readonly period: bigint
+  readonly draw: number
+  readonly entryIndex: bigint
+  readonly txSeq: bigint
+  readonly shardIndex: number
+  readonly sector: number
+  readonly provider: string
+  readonly shardRoot: string
+}
+
+type Known = { readonly id: string; readonly draws: readonly Draw[] }
+
+const cache = new WeakMap<DealIndex, Known>()
+
+/** All draws of `period` that someone must answer, none while it is not open; derived from the seed and the index. */
+export async function drawsOf(ctx: StorageContext, period: bigint): Promise<readonly Draw[]> {
+  const { chain, index } = ctx
+  const round = await readRound(chain, period, { blockTag: ctx.head.number, signal: ctx.signal })
+  if (round.draws === 0) return []
+  const id = `${period}-${round.seed}-${index.revision()}`
+  const known = cache.get(index)
+  if (known?.id === id) return known.draws
+  const draws = Array.from({ length: round.draws }, (_, draw) => draw).flatMap((draw): Draw[] => {
+    const position = drawPosition({ ...round, index: BigInt(draw) })
+    const entry = index.entryAt(position)
+    const deal = entry && index.deal(entry.txSeq)
+    if (!entry || !deal || period < deal.startPeriod || period >= deal.endPeriod) return []
+    const offset = position - entry.start
+    const shardIndex = Number(offset >> BigInt(deal.shardHeight))
+    const holder = index.custodiesAt(entry.txSeq, period)[shardIndex]
+    if (!holder) return []
+    return [
+      {
+        period,
+        draw,
+        entryIndex: entry.entryIndex,
+        txSeq: entry.txSeq,
+        shardIndex,
+        sector: Number(offset - (BigInt(shardIndex) << BigInt(deal.shardHeight))),
+        provider: holder.provider,
+        shardRoot: holder.shardRoot,
+      },
+    ]
+  })
+  cache.set(index, { id, draws })
+  return draws
+}
+
+/**
+ * The custody leaf of a draw with its path, after a look at the root that the chain holds.
+ * Errors: LOG_GAP when the index says otherwise; it heals itself with the next logs.
+ */
+export async function custodyOf(
+  ctx: StorageContext,
+  { txSeq, period, shardIndex, provider, shardRoot }: Draw,
+) {
+  const leaves = ctx.index.custodiesAt(txSeq, period).map(custodyLeaf)
+  const view = await readCustodyAt(ctx.chain, { txSeq, period }, { signal: ctx.signal })
+  if (leaves.length !== view.shards || custodyRoot(leaves) !== view.custodyRoot.toLowerCase()) {
+    throw new ZerogError('LOG_GAP', 'the custody that was read from logs is not the one on chain', {
+      meta: { txSeq: txSeq.toString(), period: period.toString() },
+    })
+  }
+  return { provider, shardRoot, path: custodyProof(leaves, shardIndex) }
+}
