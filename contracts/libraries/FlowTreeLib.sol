@@ -7,7 +7,7 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 /// @notice The append-only tree over all sectors ever submitted. Twin: `sdk/protocol/flow-tree.ts`.
 /// @dev A binary counter: `frontier[i]` holds the root of a full subtree of 2^i sectors exactly while bit `i` of
 /// `length` is set; a slot whose bit is clear is stale and never cleared, so an append costs at most two frontier
-/// writes. Gaps left by alignment count as zero sectors. Position 0 is no sector: its leaf is bytes32(0), as in 0G's Flow.
+/// writes. Gaps left by alignment count as zero sectors. Position 0 is no sector: its leaf is bytes32(0), as in 0G.
 ///
 /// Invariants
 /// 1. `root` is the keccak tree over 2^k leaves, k minimal with 2^k >= length, unused leaves being zero sectors.

@@ -2,8 +2,8 @@
 pragma solidity ^0.8.26;
 
 /// @title GF256Lib
-/// @notice GF(2^8) arithmetic (polynomial 0x11d) and one column of the Reed-Solomon code. Twins: `sdk/protocol/gf256.ts`
-/// and `sdk/protocol/erasure.ts`.
+/// @notice GF(2^8) arithmetic (polynomial 0x11d) and one column of the Reed-Solomon code. Twins: `gf256.ts`
+/// and `erasure.ts` in `sdk/protocol`.
 /// @dev The parity matrix is Cauchy: coefficient(parity p, data i) = 1 / ((16 + p) xor i), i < 16, p < 64. It does not
 /// depend on how many data shards a file has (absent ones count as zeros), and every square part of it can be inverted.
 library GF256Lib {
