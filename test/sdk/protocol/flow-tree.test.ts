@@ -130,6 +130,15 @@ describe('flow tree', () => {
     )
   })
 
+  it('behavior: a submission may end exactly on a segment boundary, yet not pass it', async () => {
+    const nodes = (...heights: number[]) => heights.map((height) => ({ height, root: id(`${height}`) }))
+    const tree = createFlowTree()
+    const contract = await deployTree()
+    assert.equal(await submit(tree, contract, nodes(9)), 512n)
+    assert.equal(await submit(tree, contract, nodes(9, 7)), 1024n)
+    assert.equal(await submit(tree, contract, nodes(8, 7)), 2048n)
+  })
+
   it('behavior: random histories give the same places and roots in both', async () => {
     const sizes = fc.oneof(fc.integer({ min: 1, max: 10_000 }), fc.integer({ min: 1, max: 2 ** 34 }))
     for (const history of fc.sample(fc.array(sizes, { minLength: 12, maxLength: 12 }), 6)) {
