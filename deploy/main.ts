@@ -11,6 +11,7 @@ import type { NetworkParams } from './deploy-params.ts'
 import { networkByName } from './networks.ts'
 import { type Prepared, prepareDeployment } from './prepare.ts'
 import type { Probe } from './probe.ts'
+import { type Layers, probeLayers } from './probe-layers.ts'
 import { publishSources } from './publish-sources.ts'
 import { toJson } from './write-file.ts'
 
@@ -33,7 +34,7 @@ async function ask(question: string): Promise<string> {
   }
 }
 
-function printProbe(network: NetworkParams, probe: Probe): void {
+function printProbe(network: NetworkParams, probe: Probe, layers: Layers): void {
   const yesNo = (value: boolean) => (value ? 'yes' : 'no')
   print(
     `${network.name}: chain ${probe.chainId}, block ${probe.head}, ${probe.blockSec.toFixed(2)} s a block`,
@@ -42,7 +43,7 @@ function printProbe(network: NetworkParams, probe: Probe): void {
   print(`  seeds from ${probe.prevRandaoVaries ? 'prevRandao' : 'block hashes: proposers can grind them'}`)
   print(`  block hashes beyond 256 blocks (EIP-2935): ${yesNo(probe.hasHistory)}`)
   print(
-    `  layers: storage yes, data availability (KZG) ${yesNo(probe.hasKzg)}, BLS keys ${yesNo(probe.hasBls)}`,
+    `  layers: storage yes, data availability (KZG) ${yesNo(layers.hasKzg)}, BLS keys ${yesNo(layers.hasBls)}`,
   )
 }
 
@@ -111,11 +112,12 @@ async function main(args: string[], signal: AbortSignal): Promise<void> {
       signal,
     }
     const prepared = await prepareDeployment({ ...deployment, fresh: given.fresh })
-    printProbe(network, prepared.probe)
+    const layers = await probeLayers(provider)
+    printProbe(network, prepared.probe, layers)
     if (prepared.kind === 'planned') printPlan(prepared)
     if (given['dry-run']) {
       const plan = prepared.kind === 'planned' ? prepared.plan : undefined
-      if (given.json) process.stdout.write(toJson({ dryRun: true, probe: prepared.probe, plan }))
+      if (given.json) process.stdout.write(toJson({ dryRun: true, probe: prepared.probe, layers, plan }))
       return
     }
     if (prepared.kind === 'planned') await requireConsent(network, given.yes)

@@ -1,4 +1,4 @@
-import { type Block, dataLength, type Provider, sha256 } from 'ethers'
+import { type Block, dataLength, type Provider } from 'ethers'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import type { Measured, NetworkParams } from './deploy-params.ts'
 
@@ -10,10 +10,6 @@ export type Probe = Measured & {
   gasPriceWei: bigint
   /** EIP-2935: whether hashes of blocks older than 256 can be read; without it seeds must be pinned within 256 blocks. */
   hasHistory: boolean
-  /** Precompile 0x0a, which the data-availability layer needs. */
-  hasKzg: boolean
-  /** Precompiles 0x0b..0x11, which aggregate signatures need. */
-  hasBls: boolean
 }
 
 const HISTORY_STORAGE = '0x0000F90827F1C53a10cb7A02335B175320002935'
@@ -26,14 +22,6 @@ const READ_BLOCK_NUMBER = '0x435f5260205ff3'
 const READ_TRANSIENT = '0x60015f5d5f5c5f5260205ff3'
 
 const refused = (why: string) => new ZerogError('NETWORK_REFUSED', why)
-
-async function tryCall(provider: Provider, to: string, data: string): Promise<string> {
-  try {
-    return await provider.call({ to, data })
-  } catch {
-    return '0x' // a reverting precompile is an absent one
-  }
-}
 
 async function blockAt(provider: Provider, number: number): Promise<Block> {
   const block = await provider.getBlock(number)
@@ -58,34 +46,11 @@ async function requireCancun(provider: Provider): Promise<void> {
   }
 }
 
-async function hasKzg(provider: Provider): Promise<boolean> {
-  const infinity = `c0${'00'.repeat(47)}`
-  const versionedHash = `01${sha256(`0x${infinity}`).slice(4)}`
-  const zeroPolynomial = `0x${versionedHash}${'00'.repeat(64)}${infinity}${infinity}`
-  const answer = await tryCall(provider, '0x000000000000000000000000000000000000000a', zeroPolynomial)
-  const wrong = await tryCall(
-    provider,
-    '0x000000000000000000000000000000000000000a',
-    `${zeroPolynomial.slice(0, -2)}01`,
-  )
-  return dataLength(answer) === 64 && dataLength(wrong) === 0
-}
-
-async function hasBls(provider: Provider): Promise<boolean> {
-  const twoInfinities = `0x${'00'.repeat(256)}`
-  const answer = await tryCall(provider, '0x000000000000000000000000000000000000000b', twoInfinities)
-  const wrong = await tryCall(
-    provider,
-    '0x000000000000000000000000000000000000000b',
-    `${twoInfinities.slice(0, -2)}01`,
-  )
-  return answer === `0x${'00'.repeat(128)}` && dataLength(wrong) === 0
-}
-
 async function hasHistory(provider: Provider, head: number): Promise<boolean> {
   if (head < 2) return (await provider.getCode(HISTORY_STORAGE)) !== '0x'
   const number = Math.max(1, head - 300)
-  const answer = await tryCall(provider, HISTORY_STORAGE, `0x${number.toString(16).padStart(64, '0')}`)
+  const data = `0x${number.toString(16).padStart(64, '0')}`
+  const answer = await provider.call({ to: HISTORY_STORAGE, data }).catch(() => '0x')
   return answer === (await blockAt(provider, number)).hash
 }
 
@@ -126,7 +91,5 @@ export async function probeChain(provider: Provider, network: NetworkParams): Pr
     prevRandaoVaries: samples.length < 2 || mixes.size > 1,
     gasPriceWei: fees.maxFeePerGas ?? fees.gasPrice ?? 0n,
     hasHistory: await hasHistory(provider, head),
-    hasKzg: await hasKzg(provider),
-    hasBls: await hasBls(provider),
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { getCreateAddress, type Provider, type Signer, type TransactionReceipt } from 'ethers'
+import { pause } from '../agents/kernel/backoff.ts'
 import { chainError } from '../sdk/chain/decode-error.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import type { Journal, JournalEntry } from './journal.ts'
@@ -132,10 +132,10 @@ export async function sendStep(
 
   const giveUpAtMs = Date.now() + options.timeoutMs
   while (Date.now() < giveUpAtMs) {
-    signal.throwIfAborted()
+    if (signal.aborted) throw new ZerogError('ABORTED', `stopped before ${step.id} was mined`)
     const mined = await patiently(advance)
     if (mined !== undefined) return mined
-    await delay(options.pollMs, undefined, { signal })
+    await pause(options.pollMs, signal)
   }
   throw new ZerogError('TIMEOUT', `${step.id} was not mined in time; the same command goes on from here`)
 }
