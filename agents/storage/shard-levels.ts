@@ -1,6 +1,6 @@
 import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
 import { SECTOR_BYTES, SEGMENT_SECTORS } from '../../sdk/protocol/layout.ts'
-import { joinNodes, merkleLevels, rootOfNodes, sectorHashes } from '../../sdk/protocol/merkle.ts'
+import { merkleLevels, rootOfNodes, sectorHashes } from '../../sdk/protocol/merkle.ts'
 import { createRootBuilder } from '../../sdk/protocol/root-builder.ts'
 
 /** log2 of the sectors of a segment: the lowest level that is kept beside a shard. */
@@ -24,7 +24,7 @@ export function createShardHasher(hasher: Hasher, bytes: number): ShardHasher {
     push: builder.push,
     finish: () => ({
       root: builder.root(),
-      levels: segments.length === 0 ? segments : joinNodes(merkleLevels(hasher, segments)),
+      levels: segments.length === 0 ? segments : Buffer.concat(merkleLevels(hasher, segments)),
     }),
   }
 }
