@@ -5,13 +5,22 @@ import type { Chain } from './connect.ts'
 import { chainError } from './decode-error.ts'
 import { read } from './read.ts'
 
-/** One transaction to send; `label` names the intent and is unique to it. */
-export type SendRequest = ChainCall & { readonly label: string; readonly signal?: AbortSignal }
+/**
+ * One transaction to send. `label` names the intent and is unique to it. `nonce`, for senders that know one, makes a
+ * repeated attempt replace the first instead of adding to it.
+ */
+export type SendRequest = ChainCall & {
+  readonly label: string
+  readonly nonce?: number
+  readonly signal?: AbortSignal
+}
 
 /** Whatever sends transactions for one account: an agent's sender, or a wallet through {@link signerSender}. */
 export type TxSender = {
   readonly address: string
   submit(request: SendRequest): Promise<TransactionReceipt | null>
+  /** The nonce that the next transaction would take. Absent: the sender keeps its intents apart by label. */
+  nextNonce?(): Promise<number>
 }
 
 const MINED_TIMEOUT_MS = 300_000
@@ -25,7 +34,11 @@ const MINED_TIMEOUT_MS = 300_000
 export async function signerSender(chain: Chain, signer: Signer): Promise<TxSender> {
   const connected = signer.provider === null ? signer.connect(chain.provider) : signer
   const address = await connected.getAddress()
-  return { address, submit: (request) => sendWith(connected, request) }
+  return {
+    address,
+    submit: (request) => sendWith(connected, request),
+    nextNonce: () => read(chain.provider.getTransactionCount(address, 'pending')),
+  }
 }
 
 /** Like `submit`, but a null receipt ("done already") is an error for callers that need the receipt. */
@@ -41,9 +54,9 @@ export async function sendCall(sender: TxSender, request: SendRequest): Promise<
 }
 
 async function sendWith(signer: Signer, request: SendRequest): Promise<TransactionReceipt> {
-  const { to, data, valueWei, signal } = request
+  const { to, data, valueWei, nonce, signal } = request
   const options = signal === undefined ? {} : { signal }
-  const tx = { to, data, value: valueWei }
+  const tx = { to, data, value: valueWei, ...(nonce === undefined ? {} : { nonce }) }
   const gas = await read(signer.estimateGas(tx), options)
   // A tenth above the estimate: state may move between the simulation and the block.
   const response = await read(signer.sendTransaction({ ...tx, gasLimit: (gas * 11n) / 10n }), {

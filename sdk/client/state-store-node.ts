@@ -6,7 +6,7 @@ import type { StateStore } from './state-store.ts'
 /** A store of one small file per key in `folder`, which is made when absent; writes are synced and atomic. */
 export function folderStateStore(folder: string): StateStore {
   const fileOf = (key: string) => {
-    if (!/^[a-z0-9-]{1,120}$/.test(key)) throw new ZerogError('BAD_REQUEST', `${key} is no key of a store`)
+    if (!/^[a-z0-9-]{1,200}$/.test(key)) throw new ZerogError('BAD_REQUEST', `${key} is no key of a store`)
     return join(folder, `${key}.json`)
   }
   return {
