@@ -1,5 +1,6 @@
 import { verifyContract } from '@nomicfoundation/hardhat-verify/verify'
 import { createHardhatRuntimeEnvironment, importUserConfig, resolveHardhatConfigPath } from 'hardhat/hre'
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import { CONTRACT_NAMES } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import type { AddressBook } from './address-book.ts'
@@ -44,6 +45,22 @@ export async function publishSources(
     },
     { network: network.name },
   )
+  const { log } = console
+  // The plugin talks on standard output, which belongs to --json.
+  console.log = console.error
+  try {
+    await publishEach(book, explorer.kind, hre, options)
+  } finally {
+    console.log = log
+  }
+}
+
+async function publishEach(
+  book: AddressBook,
+  provider: 'sourcify' | 'etherscan',
+  hre: HardhatRuntimeEnvironment,
+  { onVerified }: Options,
+): Promise<void> {
   for (const name of CONTRACT_NAMES) {
     const { address, args, txHash } = book.contracts[name]
     try {
@@ -53,7 +70,7 @@ export async function publishSources(
           constructorArgs: args,
           contract: `${loadArtifact(name).sourceName}:${name}`,
           creationTxHash: txHash,
-          provider: explorer.kind,
+          provider,
         },
         hre,
       )
@@ -64,6 +81,6 @@ export async function publishSources(
         meta: { contract: name },
       })
     }
-    options.onVerified(name)
+    onVerified(name)
   }
 }
