@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { toQuantity } from 'ethers'
+import type { Measured } from '../../deploy/deploy-params.ts'
 import { networkByName } from '../../deploy/networks.ts'
+import { toJson } from '../../deploy/write-file.ts'
 import { ROOT } from '../support/repository.ts'
 import { account, startAnvil } from './anvil-chain.ts'
 
@@ -100,12 +102,11 @@ describe('npm run deploy', () => {
     const run = await deploy(args, env).finally(() => clearInterval(miner))
     assert.equal(run.status, 0, run.stderr)
     const { book } = JSON.parse(run.stdout) as {
-      book: { owner: string; params: { beacon: { periodBlocks: number; epochPeriods: number } } }
+      book: { owner: string; measured: Measured; params: unknown }
     }
     assert.equal(book.owner, account(2).address)
-    // 249 gaps of two seconds or one less: about an hour, and a day.
-    assert.ok(Math.abs(book.params.beacon.periodBlocks - 1_800) < 40, String(book.params.beacon.periodBlocks))
-    assert.equal(book.params.beacon.epochPeriods, 24)
+    assert.ok(book.measured.blockSec > 1 && book.measured.blockSec <= 2)
+    assert.equal(toJson(book.params), toJson(galileo.resolve(book.measured)))
     assert.equal(await anvil.nonceOf(account(1).address), 13)
   })
 
