@@ -24,7 +24,7 @@ struct LineFigures {
     uint64 live;
 }
 
-/// @notice An opened period: its seed and what is drawn in it.
+/// @notice An opened period: its seed and what is drawn in it. Bit j of `resolved`: draw j is resolved, for j below 128.
 struct Round {
     bytes32 seed;
     uint64 tail;
@@ -32,6 +32,7 @@ struct Round {
     uint64 live;
     uint32 draws;
     uint128 bountyWei;
+    uint128 resolved;
 }
 
 /// @notice Numbers of a network that audits depend on.

@@ -67,11 +67,12 @@ interface IStorageStreams {
     function deposit(uint256 txSeq) external payable;
 
     /// @notice Starts a deal's streams from the next period on; value is the parity bond. Only market.
-    /// @return remainderWei Rounding remainder credited to the owner.
+    /// The rounding remainder is credited to the owner.
+    /// @return needsWei What each custodian needs with this deal, in the order of `rates`: its `needOf`.
     function openDeal(OpenDeal calldata opening, ProviderRate[] calldata rates)
         external
         payable
-        returns (uint256 remainderWei);
+        returns (uint256[] memory needsWei);
 
     /// @notice Credits the escrow of an unsealed submission to its owner. Only market.
     function refund(uint256 txSeq, address owner) external returns (uint256 amountWei);
@@ -80,7 +81,10 @@ interface IStorageStreams {
     function releaseBond(address to, uint256 amountWei) external;
 
     /// @notice Moves a rate between providers from the next boundary on. Only market.
-    function moveRate(address from, address to, uint96 ratePerPeriod, uint32 endPeriod, uint128 slashNeedWei) external;
+    /// @return needWei What `to` needs with this custody: its `needOf`.
+    function moveRate(address from, address to, uint96 ratePerPeriod, uint32 endPeriod, uint128 slashNeedWei)
+        external
+        returns (uint256 needWei);
 
     /// @notice Opens a round: marks the period as paid and says what each bounty is; credits the pinner one. Only prover.
     function openRound(uint256 period, uint256 draws, address pinner) external returns (uint256 bountyWei);

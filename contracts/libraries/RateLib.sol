@@ -2,6 +2,7 @@
 pragma solidity ^0.8.26;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @title RateLib
@@ -130,7 +131,13 @@ library RateLib {
         if (empty || stream.slashNeedGwei < needGwei) stream.slashNeedGwei = needGwei.toUint56();
     }
 
-    /// @notice The greater of the rate in force and the rate after the pending change.
+    /// @notice The greater of the rate in force and the rate after the pending change. The stream must be settled.
+    function peakRate(Stream storage stream) internal view returns (uint256) {
+        int256 rate = int256(uint256(stream.rate));
+        return uint256(SignedMath.max(rate, rate + stream.pending));
+    }
+
+    /// @notice The same where a walk came to.
     function peakRate(Walk memory here) internal pure returns (uint256) {
         return here.pending > 0 ? here.rate + uint256(here.pending) : here.rate;
     }

@@ -222,14 +222,14 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         slots.nextCustodyFrom = from.toUint32();
         emit CustodyHandedOver(change.txSeq, change.shardIndex, msg.sender, change.successor, nextRoot, from);
 
-        _streams.moveRate(
+        uint256 needWei = _streams.moveRate(
             msg.sender,
             change.successor,
             rateWei.toUint96(),
             slots.endPeriod,
             _slashNeed(slots.pricePerSectorPeriod)
         );
-        _requireStake(change.successor);
+        _requireStake(change.successor, needWei);
     }
 
     /// @inheritdoc IStorageMarket
@@ -413,9 +413,9 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
             grossPerPeriod: (storedSectors * plan.sectorPriceWei).toUint96(),
             slashNeedWei: _slashNeed(plan.sectorPriceWei)
         });
-        _streams.openDeal{value: msg.value}(opening, plan.rates);
-        for (uint256 i; i < plan.providers.length; ++i) {
-            _requireStake(plan.providers[i]);
+        uint256[] memory needsWei = _streams.openDeal{value: msg.value}(opening, plan.rates);
+        for (uint256 i; i < needsWei.length; ++i) {
+            _requireStake(plan.providers[i], needsWei[i]);
         }
     }
 
@@ -583,8 +583,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         return _prover.slashWei(sectorPriceWei, _prover.nextFigures().live).toUint128();
     }
 
-    function _requireStake(address provider) private view {
-        uint256 neededWei = _streams.needOf(provider);
+    function _requireStake(address provider, uint256 neededWei) private view {
         uint256 backingWei = _staking.backing(provider, address(_prover));
         require(backingWei >= neededWei, InsufficientStake(provider, neededWei, backingWei));
     }

@@ -49,6 +49,9 @@ contract StorageProver is IStorageProver {
     uint256 private constant RING_SIZE = 8;
     uint256 private constant RING_BITS = 32;
 
+    /// @dev Draws whose bits share a slot with the round's bounty, which every answer reads anyway.
+    uint256 private constant ROUND_DRAWS = 128;
+
     /// @dev Lowest factor at which dropping data does not pay.
     uint256 private constant MIN_SLASH_FACTOR = 4;
 
@@ -98,7 +101,7 @@ contract StorageProver is IStorageProver {
     mapping(uint256 entryIndex => LineEntry) private _entries;
     mapping(uint256 period => uint256 sectors) private _ending;
     mapping(uint256 period => Round) private _rounds;
-    mapping(uint256 period => mapping(uint256 word => uint256 bits)) private _resolved;
+    mapping(uint256 period => mapping(uint256 word => uint256 bits)) private _laterResolved;
     mapping(address provider => uint256 periods) private _strikes;
 
     constructor(IBeacon beacon, IStaking staking, IStorageStreams streams, ProverParams memory params_) {
@@ -159,7 +162,7 @@ contract StorageProver is IStorageProver {
         draws = DrawLib.count(_targetDraws, span, present.live);
         uint256 bountyWei = _streams.openRound(period, draws, msg.sender);
         _rounds[period] =
-            Round(seed, present.tail, span, present.live, draws.toUint32(), bountyWei.toUint128());
+            Round(seed, present.tail, span, present.live, draws.toUint32(), bountyWei.toUint128(), 0);
         emit RoundOpened(period, seed, present.tail, span, present.live, draws, bountyWei, msg.sender);
     }
 
@@ -300,7 +303,8 @@ contract StorageProver is IStorageProver {
 
     /// @inheritdoc IStorageProver
     function isResolved(uint256 period, uint256 draw) public view returns (bool) {
-        return (_resolved[period][draw / 256] >> (draw % 256)) & 1 != 0;
+        if (draw < ROUND_DRAWS) return (_rounds[period].resolved >> draw) & 1 != 0;
+        return (_laterResolved[period][draw / 256] >> (draw % 256)) & 1 != 0;
     }
 
     /// @inheritdoc IStorageProver
@@ -357,7 +361,12 @@ contract StorageProver is IStorageProver {
             CustodyLib.verify(held.custodyRoot, held.shards, place.shardIndex, leaf, custody.path),
             WrongCustodyProof(place.txSeq, place.shardIndex)
         );
-        _resolved[period][draw / 256] |= 1 << (draw % 256);
+        _markResolved(period, draw);
+    }
+
+    function _markResolved(uint256 period, uint256 draw) private {
+        if (draw < ROUND_DRAWS) _rounds[period].resolved |= uint128(1 << draw);
+        else _laterResolved[period][draw / 256] |= 1 << (draw % 256);
     }
 
     /// @dev At most the provider's lock: what it put up for the custody it took.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
 import {
@@ -103,7 +104,7 @@ contract StorageStreams is IStorageStreams {
         external
         payable
         only(_market)
-        returns (uint256 remainderWei)
+        returns (uint256[] memory needsWei)
     {
         uint256 current = _currentPeriod();
         require(
@@ -114,21 +115,21 @@ contract StorageStreams is IStorageStreams {
         uint256 spentWei = uint256(opening.grossPerPeriod) * (opening.endPeriod - opening.startPeriod);
         uint256 escrow = _escrows[opening.txSeq];
         require(escrow >= spentWei, EscrowTooLow(opening.txSeq, spentWei, escrow));
-        remainderWei = escrow - spentWei;
 
         delete _escrows[opening.txSeq];
         _escrowWei -= escrow.toUint128();
         _streamingWei += spentWei.toUint128();
         _bondsWei += msg.value.toUint128();
+        needsWei = new uint256[](rates.length);
         uint96 potRate = opening.grossPerPeriod;
         for (uint256 i; i < rates.length; ++i) {
             potRate -= rates[i].ratePerPeriod;
-            _addRate(rates[i].provider, rates[i].ratePerPeriod, opening.endPeriod, opening.slashNeedWei);
+            needsWei[i] = _addRate(rates[i].provider, rates[i].ratePerPeriod, opening.endPeriod, opening.slashNeedWei);
         }
         _settlePotFully();
         _potStream.add(potRate, opening.endPeriod);
-        emit DealOpened(opening.txSeq, opening.grossPerPeriod, remainderWei);
-        _credit(opening.owner, remainderWei, REASON_REMAINDER);
+        emit DealOpened(opening.txSeq, opening.grossPerPeriod, escrow - spentWei);
+        _credit(opening.owner, escrow - spentWei, REASON_REMAINDER);
     }
 
     /// @inheritdoc IStorageStreams
@@ -149,12 +150,13 @@ contract StorageStreams is IStorageStreams {
     function moveRate(address from, address to, uint96 ratePerPeriod, uint32 endPeriod, uint128 slashNeedWei)
         external
         only(_market)
+        returns (uint256 needWei)
     {
         uint256 fromPeriod = _currentPeriod() + 1;
         require(endPeriod > fromPeriod, InvalidParams());
         _settleFully(from);
         _streams[from].remove(ratePerPeriod, endPeriod);
-        _addRate(to, ratePerPeriod, endPeriod, slashNeedWei);
+        needWei = _addRate(to, ratePerPeriod, endPeriod, slashNeedWei);
         emit RateMoved(from, to, ratePerPeriod, fromPeriod);
     }
 
@@ -290,11 +292,7 @@ contract StorageStreams is IStorageStreams {
 
     /// @inheritdoc IStorageStreams
     function needOf(address provider) external view returns (uint256) {
-        uint256 peakRate = _walkFully(provider).peakRate();
-        if (peakRate == 0) return 0;
-        uint256 lockWei = _lockPeriods * peakRate;
-        uint256 slashNeedWei = _streams[provider].slashNeed();
-        return lockWei > slashNeedWei ? lockWei : slashNeedWei;
+        return _need(_streams[provider], _walkFully(provider).peakRate());
     }
 
     /// @inheritdoc IStorageStreams
@@ -307,11 +305,19 @@ contract StorageStreams is IStorageStreams {
         return _streams[provider].pay == RateLib.Pay.Suspended;
     }
 
-    function _addRate(address provider, uint96 rate, uint256 endPeriod, uint128 slashNeedWei) private {
+    function _addRate(address provider, uint96 rate, uint256 endPeriod, uint128 slashNeedWei)
+        private
+        returns (uint256 needWei)
+    {
         _settleFully(provider);
         RateLib.Stream storage stream = _streams[provider];
         stream.raiseSlashNeed(slashNeedWei);
         stream.add(rate, endPeriod);
+        return _need(stream, stream.peakRate());
+    }
+
+    function _need(RateLib.Stream storage stream, uint256 peakRate) private view returns (uint256) {
+        return peakRate == 0 ? 0 : Math.max(_lockPeriods * peakRate, stream.slashNeed());
     }
 
     function _settleFully(address provider) private returns (uint256 period) {
