@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import { JsonRpcProvider, keccak256, toBeHex, toQuantity, Wallet } from 'ethers'
 import { type Beacon, Beacon__factory } from '../../../typechain-types/index.js'
-import { eventOf, rejectsWith } from './fixture.ts'
+import { revertsWith } from '../../support/reverts.ts'
+import { eventOf } from './fixture.ts'
 import { headerRlp } from './header-rlp.ts'
 
 // anvil's first account, funded on every anvil chain.
@@ -87,7 +88,7 @@ describe('Beacon on a chain with EIP-2935', () => {
 
   it('error: a wrong header is refused on the history path too', async () => {
     const { beacon, boundary } = await beaconWithBoundary(500n)
-    await rejectsWith(
+    await revertsWith(
       beacon.pin.estimateGas(1n, (await headerOf(boundary + 1n)).rlp),
       beacon,
       'HeaderMismatch',
@@ -119,7 +120,7 @@ describe('Beacon on a chain with EIP-2935', () => {
 
     for (const blocks of [1n, 100n]) {
       await provider.send('anvil_mine', [toQuantity(blocks)])
-      await rejectsWith(late.pin.estimateGas(0n, rlp), late, 'BoundaryUnreachable', [0n, boundary])
+      await revertsWith(late.pin.estimateGas(0n, rlp), late, 'BoundaryUnreachable', [0n, boundary])
     }
     assert.equal(BigInt(await late.seedOf(0n)), 0n)
   })

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { AbiCoder, keccak256 } from 'ethers'
 import { type Beacon, Beacon__factory } from '../../../typechain-types/index.js'
-import { createFixture, eventOf, eventsOf, type Fixture, rejectsWith } from './fixture.ts'
+import { revertsWith } from '../../support/reverts.ts'
+import { createFixture, eventOf, eventsOf, type Fixture } from './fixture.ts'
 import { headerRlp } from './header-rlp.ts'
 
 const PERIOD_BLOCKS = 10n
@@ -64,8 +65,8 @@ describe('Beacon', () => {
 
   it('error: a period or an epoch without length', async () => {
     const factory = new Beacon__factory(fixture.owner)
-    await rejectsWith(factory.deploy(0n, 0n, 2n, false), fixture.beacon, 'ZeroLength')
-    await rejectsWith(factory.deploy(0n, 10n, 0n, false), fixture.beacon, 'ZeroLength')
+    await revertsWith(factory.deploy(0n, 0n, 2n, false), fixture.beacon, 'ZeroLength')
+    await revertsWith(factory.deploy(0n, 10n, 0n, false), fixture.beacon, 'ZeroLength')
   })
 
   it('pins prevRandao of the boundary block, whoever sends the header', async () => {
@@ -97,9 +98,9 @@ describe('Beacon', () => {
 
   it('error: a period whose boundary block is the present one or later', async () => {
     const { beacon, boundary } = await beaconWithBoundary(0n)
-    await rejectsWith(beacon.pin(1n, '0x'), beacon, 'PeriodNotStarted', [1n, boundary, boundary])
+    await revertsWith(beacon.pin(1n, '0x'), beacon, 'PeriodNotStarted', [1n, boundary, boundary])
     const huge = 2n ** 256n - 1n
-    await rejectsWith(beacon.pin(huge, '0x'), beacon, 'PeriodNotStarted', [huge, boundary, huge])
+    await revertsWith(beacon.pin(huge, '0x'), beacon, 'PeriodNotStarted', [huge, boundary, huge])
     await assertUnpinned(beacon, 1n)
   })
 
@@ -107,15 +108,15 @@ describe('Beacon', () => {
     const { beacon, boundary } = await beaconWithBoundary(4n)
     const wrong = headerRlp(await blockAt(boundary + 1n))
     const expected = (await blockAt(boundary)).hash
-    await rejectsWith(beacon.pin(1n, wrong), beacon, 'HeaderMismatch', [expected, keccak256(wrong)])
+    await revertsWith(beacon.pin(1n, wrong), beacon, 'HeaderMismatch', [expected, keccak256(wrong)])
     await assertUnpinned(beacon, 1n)
   })
 
   it('error: a header with another prevRandao, and none at all', async () => {
     const { beacon, boundary } = await beaconWithBoundary(4n)
     const forged = headerRlp({ ...(await blockAt(boundary)), mixHash: `0x${'11'.repeat(32)}` })
-    await rejectsWith(beacon.pin(1n, forged), beacon, 'HeaderMismatch')
-    await rejectsWith(beacon.pin(1n, '0x'), beacon, 'HeaderMismatch')
+    await revertsWith(beacon.pin(1n, forged), beacon, 'HeaderMismatch')
+    await revertsWith(beacon.pin(1n, '0x'), beacon, 'HeaderMismatch')
     await assertUnpinned(beacon, 1n)
   })
 
@@ -125,7 +126,7 @@ describe('Beacon', () => {
     await fixture.mine(2n)
     const block = await blockAt(boundary)
     assert.equal(BigInt(String(block.mixHash)), 0n)
-    await rejectsWith(beacon.pin(1n, headerRlp(block)), beacon, 'SeedZero', [1n])
+    await revertsWith(beacon.pin(1n, headerRlp(block)), beacon, 'SeedZero', [1n])
   })
 
   it('reaches exactly 256 blocks back where the history contract does not answer', async () => {
@@ -136,7 +137,7 @@ describe('Beacon', () => {
       (await blockAt(boundary)).mixHash,
     )
     await fixture.mine(1n)
-    await rejectsWith(beacon.pin(1n, rlp), beacon, 'BoundaryUnreachable', [1n, boundary])
+    await revertsWith(beacon.pin(1n, rlp), beacon, 'BoundaryUnreachable', [1n, boundary])
     await assertUnpinned(beacon, 1n)
   })
 

@@ -1,6 +1,6 @@
 import '@nomicfoundation/hardhat-ethers'
 import assert from 'node:assert/strict'
-import { type BaseContract, type ContractTransactionResponse, type Interface, id, isError } from 'ethers'
+import { type AddressLike, type ContractTransactionResponse, type Interface, id } from 'ethers'
 import { network } from 'hardhat'
 import {
   Beacon__factory,
@@ -72,47 +72,24 @@ export async function createFixture(options: { treasury?: string; startBlock?: b
       return signer(index)
     },
     newReceiver: () => new ReentrantReceiverMock__factory(owner).deploy(staking),
-    /** Pools of these operators + claimable of these accounts + burnable = accounted <= balance (invariant 1). */
-    async assertConserved(operators: string[], accounts: string[]) {
+    /** Pools + claimable + burnable = accounted <= balance (invariant 1), over all test accounts and `others`. */
+    async assertConserved(...others: string[]) {
       let sumWei = await staking.burnableWei()
-      for (const operator of operators)
-        for (const pool of [SELF, DELEGATED]) sumWei += (await staking.poolOf(operator, pool)).tokensWei
-      for (const account of new Set([...accounts, ...operators])) sumWei += await staking.claimable(account)
+      for (const account of [...signers.map(({ address }) => address), ...others]) {
+        sumWei += await staking.claimable(account)
+        for (const pool of [SELF, DELEGATED]) sumWei += (await staking.poolOf(account, pool)).tokensWei
+      }
       assert.equal(sumWei, await staking.accountedWei())
       assert.ok((await ethers.provider.getBalance(stakingAddress)) >= sumWei)
     },
+    /** In numbers: [tokens, allocated, pending at `service`, backing]. */
+    async stakeAt(operator: string, service: AddressLike) {
+      const { pool } = await staking.serviceOf(service)
+      const { tokensWei, allocatedWei } = await staking.poolOf(operator, pool)
+      const { pendingWei } = await staking.allocationOf(operator, service)
+      return [tokensWei, allocatedWei, pendingWei, await staking.backing(operator, service)]
+    },
   }
-}
-
-/** The transaction reverts with this custom error and, where given, these arguments. */
-export async function rejectsWith(
-  action: Promise<unknown>,
-  contract: Pick<BaseContract, 'interface'>,
-  name: string,
-  args?: readonly unknown[],
-) {
-  let failure: unknown
-  try {
-    await action
-  } catch (error) {
-    failure = error
-  }
-  assert.ok(failure !== undefined, `expected ${name}, but the call succeeded`)
-  const parsed = contract.interface.parseError(errorData(failure))
-  assert.equal(parsed?.name ?? String(failure), name)
-  if (args !== undefined) assert.deepEqual([...(parsed?.args ?? [])], args)
-}
-
-function errorData(failure: unknown): string {
-  if (isError(failure, 'CALL_EXCEPTION') && failure.data) return failure.data
-  if (
-    typeof failure === 'object' &&
-    failure !== null &&
-    'data' in failure &&
-    typeof failure.data === 'string'
-  )
-    return failure.data
-  throw failure
 }
 
 /** Arguments of the only event of that name which the transaction emitted from `contract`. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { id } from 'ethers'
-import { createFixture, eventOf, type Fixture, rejectsWith } from './fixture.ts'
+import { revertsWith } from '../../support/reverts.ts'
+import { createFixture, eventOf, type Fixture } from './fixture.ts'
 
 const STORAGE = id('storage')
 const BLS = id('bls')
@@ -22,7 +23,7 @@ describe('OperatorRegistry', () => {
     await registry.connect(bob).register('')
     assert.equal(await registry.isOperator(alice.address), true)
     assert.equal(await registry.metadataOf(alice.address), 'ipfs://a')
-    await rejectsWith(registry.connect(alice).register('x'), registry, 'AlreadyOperator', [alice.address])
+    await revertsWith(registry.connect(alice).register('x'), registry, 'AlreadyOperator', [alice.address])
   })
 
   it('lists operators by page, in order', async () => {
@@ -33,7 +34,7 @@ describe('OperatorRegistry', () => {
     assert.deepEqual([...(await registry.operators(1n, 1n))], [bob])
     assert.deepEqual([...(await registry.operators(2n, 5n))], [])
     assert.deepEqual([...(await registry.operators(2n ** 256n - 1n, 2n ** 256n - 1n))], [])
-    await rejectsWith(registry.operatorAt(2n), registry, 'IndexTooLarge', [2n, 2n])
+    await revertsWith(registry.operatorAt(2n), registry, 'IndexTooLarge', [2n, 2n])
   })
 
   it('keeps metadata and one endpoint per service; empty removes it', async () => {
@@ -91,16 +92,16 @@ describe('OperatorRegistry', () => {
       theirs.setEndpoint(STORAGE, 'x'),
       theirs.setKey(BLS, '0x01'),
     ])
-      await rejectsWith(call, registry, 'NotOperator', [mallory.address])
+      await revertsWith(call, registry, 'NotOperator', [mallory.address])
   })
 
   it('error: too long', async () => {
     const mine = registry.connect(fixture.signer(1))
     const fresh = registry.connect(fixture.signer(3))
-    await rejectsWith(fresh.register('x'.repeat(513)), registry, 'TooLong', [513n, 512n])
-    await rejectsWith(mine.setMetadata('x'.repeat(513)), registry, 'TooLong', [513n, 512n])
-    await rejectsWith(mine.setEndpoint(STORAGE, 'x'.repeat(257)), registry, 'TooLong', [257n, 256n])
-    await rejectsWith(mine.setKey(BLS, `0x${'ab'.repeat(513)}`), registry, 'TooLong', [513n, 512n])
+    await revertsWith(fresh.register('x'.repeat(513)), registry, 'TooLong', [513n, 512n])
+    await revertsWith(mine.setMetadata('x'.repeat(513)), registry, 'TooLong', [513n, 512n])
+    await revertsWith(mine.setEndpoint(STORAGE, 'x'.repeat(257)), registry, 'TooLong', [257n, 256n])
+    await revertsWith(mine.setKey(BLS, `0x${'ab'.repeat(513)}`), registry, 'TooLong', [513n, 512n])
     await mine.setKey(BLS, `0x${'ab'.repeat(512)}`)
     await mine.setEndpoint(STORAGE, 'x'.repeat(256))
   })
