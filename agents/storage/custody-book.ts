@@ -44,6 +44,7 @@ export type Signing = {
 
 /** Proposals kept for one submission; enough for every replacement of a custodian, too few to fill the disk. */
 const MAX_PROPOSALS = 16
+const MAX_NAMED = 256
 
 const STEPS = [
   `CREATE TABLE proposal (
@@ -71,9 +72,27 @@ export type CustodyBook = ReturnType<typeof openCustodyBook>
 /** Proposals received and custody promised, both durable before the answer leaves. */
 export function openCustodyBook(store: Store) {
   store.migrate('custody-book', STEPS)
+  /** Providers named by the proposals of a submission, for the many reads of one parity check. */
+  const named = new Map<bigint, ReadonlySet<string>>()
+
+  function providersOf(txSeq: bigint): ReadonlySet<string> {
+    const known = named.get(txSeq)
+    if (known) return known
+    const rows = store.all<{ body: string }>('SELECT body FROM proposal WHERE tx_seq = ?', txSeq)
+    const providers = new Set(
+      rows.flatMap(({ body }) =>
+        proposalSchema.parse(JSON.parse(body)).shards.map(({ provider }) => provider),
+      ),
+    )
+    if (named.size >= MAX_NAMED) named.clear()
+    named.set(txSeq, providers)
+    return providers
+  }
+
   return {
     /** Keeps a checked proposal; the latest of a submission come first. */
     putProposal(txSeq: bigint, proposal: Proposal): void {
+      named.delete(txSeq)
       store.transaction((tx) => {
         tx.run('DELETE FROM proposal WHERE tx_seq = ? AND custody_root = ?', txSeq, proposal.custodyRoot)
         tx.run(
@@ -103,11 +122,7 @@ export function openCustodyBook(store: Store) {
 
     /** Whether a stored proposal names `provider`, who may then read unsealed shards for the parity check. */
     isCoCustodian(txSeq: bigint, provider: string): boolean {
-      const rows = store.all<{ body: string }>('SELECT body FROM proposal WHERE tx_seq = ?', txSeq)
-      const wanted = provider.toLowerCase()
-      return rows.some((row) =>
-        proposalSchema.parse(JSON.parse(row.body)).shards.some((shard) => shard.provider === wanted),
-      )
+      return providersOf(txSeq).has(provider.toLowerCase())
     },
 
     /** Records what is about to be signed. The same promise is recorded once. */
@@ -137,6 +152,7 @@ export function openCustodyBook(store: Store) {
 
     /** Forgets proposals and promises of a submission that can no longer be sealed with them. */
     forget(txSeq: bigint): void {
+      named.delete(txSeq)
       store.transaction((tx) => {
         tx.run('DELETE FROM proposal WHERE tx_seq = ?', txSeq)
         tx.run('DELETE FROM signing WHERE tx_seq = ?', txSeq)

@@ -228,15 +228,20 @@ export function openDealIndex(store: Store) {
         eventName: (log) => decodeStorageEvent(book, log)?.name,
         onLogs(logs) {
           if (logs.length > 0) revision++
-          // Sealed comes after the Appended of the same transaction, so that an entry may precede its deal by a log.
+          const appended: [bigint, ChainLog][] = []
           for (const log of logs) {
             const event = decodeStorageEvent(book, log)
+            if (event?.name === 'Appended') appended.push([event.args.txSeq, log])
             if (event?.name === 'Sealed') applySealed(event.args, log)
             else if (event?.name === 'CustodyHandedOver') applyHandedOver(event.args, log)
             else if (event?.name === 'Appended') applyAppended(event.args, log)
             else if (event?.name === 'Ended') {
               store.run('UPDATE deal SET ended_block = ? WHERE tx_seq = ?', log.blockNumber, event.args.txSeq)
             }
+          }
+          // Sealed comes after the Appended of its transaction, so that an entry precedes its deal by a log.
+          for (const [txSeq, log] of appended) {
+            if (!deal(txSeq)) throw gap('an entry of the audit line belongs to no sealed deal', log)
           }
         },
         onRollback(toBlock) {

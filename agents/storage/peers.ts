@@ -36,18 +36,23 @@ export declare namespace createPeers {
 
 /** Reads from other providers under the endpoints of the registry; nothing unverified comes through. */
 export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Options): Peers {
-  const endpoints = new Map<string, { url: string; until: number }>()
+  const endpoints = new Map<string, { url: Promise<string>; until: number }>()
   const headers = new Map<string, { header: Promise<string>; untilSec: number }>()
 
-  async function endpoint(provider: string, signal: AbortSignal): Promise<string> {
+  /** Asked once for the many chunks of a provider; forgotten when it does not answer there. */
+  function endpoint(provider: string): Promise<string> {
     const known = endpoints.get(provider)
     if (known && known.until > Date.now()) return known.url
-    const { endpoint: url } = await readOperator(chain, provider, { signal, timeoutMs })
-    if (!/^https?:\/\//.test(url)) {
-      throw new ZerogError('PEER_UNREACHABLE', `${provider} has no storage endpoint`, { meta: { provider } })
-    }
-    endpoints.set(provider, { url: url.replace(/\/+$/, ''), until: Date.now() + ENDPOINT_TTL_MS })
-    return url.replace(/\/+$/, '')
+    const url = readEndpoint(provider)
+    url.catch(() => endpoints.delete(provider))
+    endpoints.set(provider, { url, until: Date.now() + ENDPOINT_TTL_MS })
+    return url
+  }
+
+  async function readEndpoint(provider: string): Promise<string> {
+    const { endpoint: url } = await readOperator(chain, provider, { timeoutMs })
+    if (/^https?:\/\//.test(url)) return url.replace(/\/+$/, '')
+    throw new ZerogError('PEER_UNREACHABLE', `${provider} has no storage endpoint`, { meta: { provider } })
   }
 
   /** One permission per shard serves many chunks. */
@@ -67,7 +72,7 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
     async chunk(wanted) {
       const { provider, key, height, index } = wanted
       const signal = AbortSignal.any([wanted.signal, AbortSignal.timeout(timeoutMs)])
-      const url = `${await endpoint(provider, wanted.signal)}/v1/shards/${key.txSeq}/${key.index}/chunks/${index}?height=${height}`
+      const url = `${await endpoint(provider)}/v1/shards/${key.txSeq}/${key.index}/chunks/${index}?height=${height}`
       const length = 2 ** height * SECTOR_BYTES
       let bytes: Uint8Array
       let proof: string

@@ -36,14 +36,26 @@ export function readerOf(
   if (validUntilSec < nowSec || validUntilSec > nowSec + MAX_VALID_SEC) {
     throw new ZerogError('UNAUTHORIZED', `validUntil lies in the past or over ${MAX_VALID_SEC} s ahead`)
   }
-  let signer: string
+  const text = readText(chainId, key, validUntilSec)
+  const signer = recover(text, signature)
+  if (signer.toLowerCase() === address.toLowerCase()) return getAddress(signer)
+  throw new ZerogError('UNAUTHORIZED', 'the signature is not by this address')
+}
+
+/** Signers of the last texts: one permission comes with each of many chunks, and recovery costs more than a chunk. */
+const recovered = new Map<string, string>()
+const MAX_RECOVERED = 4096
+
+function recover(text: string, signature: string): string {
+  const id = `${text} ${signature}`
+  const known = recovered.get(id)
+  if (known !== undefined) return known
   try {
-    signer = verifyMessage(readText(chainId, key, validUntilSec), signature)
+    const signer = verifyMessage(text, signature)
+    if (recovered.size >= MAX_RECOVERED) recovered.clear()
+    recovered.set(id, signer)
+    return signer
   } catch (cause) {
     throw new ZerogError('UNAUTHORIZED', 'the signature is malformed', { cause })
   }
-  if (signer.toLowerCase() !== address.toLowerCase()) {
-    throw new ZerogError('UNAUTHORIZED', 'the signature is not by this address')
-  }
-  return getAddress(signer)
 }

@@ -1,0 +1,157 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { HDNodeWallet, JsonRpcProvider, Mnemonic, Network, Wallet } from 'ethers'
+import { loadConfig } from '../../../agents/kernel/config.ts'
+import { startStorageAgent } from '../../../agents/storage/agent.ts'
+import { storageEnv } from '../../../agents/storage/config.ts'
+import { deployAll } from '../../../deploy/deploy-all.ts'
+import { localhost } from '../../../deploy/params/localhost.ts'
+import { toJson } from '../../../deploy/write-file.ts'
+import { parseAddressBook } from '../../../sdk/chain/address-book.ts'
+import type { ChainCall } from '../../../sdk/chain/chain-call.ts'
+import { type Chain, connectChain } from '../../../sdk/chain/connect.ts'
+import { registerCall, setEndpointCall } from '../../../sdk/chain/operators.ts'
+import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
+import { allocateCall, stakeCall } from '../../../sdk/chain/staking.ts'
+import { startAnvil } from '../../support/anvil.ts'
+import { at } from '../../support/content.ts'
+import { freePort, type RunningProcess, startProcess } from '../../support/processes.ts'
+import { startRedis } from '../../support/redis.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+import { until } from '../../support/until.ts'
+
+const PHRASE = 'test test test test test test test test test test test junk'
+const STAKE_WEI = 10n ** 20n
+const FIRST_PROVIDER = 10
+
+export type StorageAgent = Awaited<ReturnType<typeof startStorageAgent>>
+
+/** A provider of the network under test: registered and staked, its agent running or not. */
+export type WorldProvider = {
+  readonly wallet: Wallet
+  readonly url: string
+  readonly dataDir: string
+  /** Variables for an agent of this provider. */
+  env(change?: Record<string, string>): Record<string, string>
+  /** Starts the agent inside this process. */
+  start(change?: Record<string, string>): Promise<StorageAgent>
+  /** Starts the agent in a process of its own and waits until it serves. */
+  spawn(change?: Record<string, string>): Promise<RunningProcess>
+}
+
+export type StorageWorld = Awaited<ReturnType<typeof startWorld>>
+
+/** A real node with the real contracts, a real Redis, and providers that are registered and staked. */
+export async function startWorld({ providers: count = 6 }: { providers?: number } = {}) {
+  const redis = await startRedis()
+  const anvil = await startAnvil({ args: ['--accounts', '40', '--balance', '1000000'] })
+  const rpc = new JsonRpcProvider(anvil.rpcUrl, Network.from(31_337), {
+    staticNetwork: true,
+    pollingInterval: 30,
+    cacheTimeout: -1,
+    batchMaxCount: 1,
+  })
+  const account = (index: number): Wallet => {
+    const path = `m/44'/60'/0'/0/${index}`
+    return new Wallet(HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), path).privateKey, rpc)
+  }
+  const { book } = await deployAll({ provider: rpc, signer: account(1), network: localhost })
+  const folder = tempDir()
+  const bookFile = join(folder, '31337.json')
+  writeFileSync(bookFile, toJson(book))
+  const chain: Chain = await connectChain({
+    provider: rpc,
+    addressBook: parseAddressBook(JSON.parse(toJson(book))),
+  })
+
+  const send = async (wallet: Wallet, call: ChainCall) =>
+    sendCall(await signerSender(chain, wallet), { ...call, label: 'test' })
+  const running = new Set<{ stop(): Promise<void> }>()
+
+  async function addProvider(index: number): Promise<WorldProvider> {
+    const wallet = account(FIRST_PROVIDER + index)
+    const port = await freePort()
+    const url = `http://127.0.0.1:${port}`
+    const dataDir = tempDir()
+    await send(wallet, registerCall(chain, ''))
+    await send(wallet, setEndpointCall(chain, url))
+    await send(wallet, stakeCall(chain, STAKE_WEI))
+    await send(wallet, allocateCall(chain, { amountWei: STAKE_WEI }))
+    const env = (change: Record<string, string> = {}) => ({
+      RPC_URL: anvil.rpcUrl,
+      ADDRESS_BOOK: bookFile,
+      DATA_DIR: dataDir,
+      HTTP_PORT: String(port),
+      PUBLIC_URL: url,
+      REDIS_URL: redis.url,
+      PRIVATE_KEY: wallet.privateKey,
+      CONFIRMATIONS: '0',
+      LOG_LEVEL: process.env.TEST_LOG ?? 'silent',
+      ...change,
+    })
+    const track = <T extends { stop(): Promise<void> }>(agent: T): T => {
+      running.add(agent)
+      return agent
+    }
+    return {
+      wallet,
+      url,
+      dataDir,
+      env,
+      start: async (change) => track(await startStorageAgent(loadConfig(storageEnv, env(change)))),
+      spawn: async (change) => {
+        const main = join(import.meta.dirname, '../../../agents/storage/main.js')
+        const child = track(startProcess(process.execPath, [main], { env: env(change) }))
+        await until('the agent serves', async () => {
+          const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })
+          return response.ok
+        })
+        return child
+      },
+    }
+  }
+
+  const providers: WorldProvider[] = []
+  for (let index = 0; index < count; index++) providers.push(await addProvider(index))
+
+  const head = () => rpc.getBlockNumber()
+  const { startBlock, periodBlocks } = chain.terms
+  return {
+    anvil,
+    chain,
+    rpc,
+    redis,
+    providers,
+    account,
+    owner: account(2),
+    send,
+    head,
+    provider: (index: number) => at(providers, index),
+    period: async () => (BigInt(await head()) - startBlock) / periodBlocks,
+    /** Mines until `block` is the latest. */
+    mineTo: async (block: bigint) => {
+      const more = Number(block) - (await head())
+      if (more > 0) await anvil.mine(more)
+    },
+    /** Mines to block number `offset` of a period. */
+    enterPeriod: async (period: bigint, offset = 0n) => {
+      const more = Number(startBlock + period * periodBlocks + offset) - (await head())
+      if (more > 0) await anvil.mine(more)
+    },
+    /** Waits until agents have seen the latest block and have read its logs. */
+    settle: async (agents: readonly StorageAgent[]) => {
+      const block = await head()
+      for (const agent of agents) {
+        await until(`block ${block} is read`, () =>
+          agent.followers.every((follower) => follower.cursor() >= block),
+        )
+      }
+    },
+    stop: async () => {
+      for (const agent of running) await agent.stop()
+      rpc.destroy()
+      await anvil.stop()
+      await redis.stop()
+    },
+  }
+}
