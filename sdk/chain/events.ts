@@ -1,4 +1,4 @@
-import { Interface, type Result } from 'ethers'
+import { Interface, type ParamType } from 'ethers'
 import {
   IBeacon__factory,
   IFlow__factory,
@@ -152,7 +152,7 @@ export function decodeStorageEvent(book: AddressBook, log: RawLog): StorageEvent
     const name = names.find((candidate) => candidate === parsed?.name)
     if (parsed === null || name === undefined) return undefined
     const args = Object.fromEntries(
-      parsed.fragment.inputs.map((input, i) => [input.name, plain(parsed.args[i])]),
+      parsed.fragment.inputs.map((input, i) => [input.name, plain(input, parsed.args[i])]),
     )
     // The ABI that parsed the log is the one the argument types were generated from.
     return { name, args } as unknown as StorageEvent
@@ -161,16 +161,12 @@ export function decodeStorageEvent(book: AddressBook, log: RawLog): StorageEvent
   }
 }
 
-/** Results are proxies that reject unknown keys; nested ones become arrays, or objects when every item has a name. */
-function plain(value: unknown): unknown {
+/** Plain data in place of ethers' results, which are proxies and confuse fields such as `length` with an array's own. */
+function plain(type: ParamType, value: unknown): unknown {
   if (!Array.isArray(value)) return value
-  const names = 'toObject' in value ? resultNames(value as unknown as Result) : undefined
-  if (names === undefined) return [...value].map(plain)
-  return Object.fromEntries(names.map((name, i) => [name, plain(value[i])]))
-}
-
-function resultNames(result: Result): string[] | undefined {
-  if (result.length === 0) return undefined
-  const names = Object.keys(result.toObject())
-  return names.length === result.length && names.every((name) => !/^_?\d*$/.test(name)) ? names : undefined
+  const { arrayChildren, components } = type
+  if (arrayChildren !== null) return [...value].map((item) => plain(arrayChildren, item))
+  return Object.fromEntries(
+    (components ?? []).map((component, i) => [component.name, plain(component, value[i])]),
+  )
 }

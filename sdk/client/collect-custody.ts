@@ -52,30 +52,32 @@ export async function collectCustody(
     }),
   )
   if (failures.size > 0) return { custodians: [], failures }
+  const offers = await Promise.all(
+    plan.custodians.map(async ({ provider }) => attempt(provider, () => signWithRetry(provider))),
+  )
+  // Read after the signatures: what a seal pays grows from period to period, and so does what providers ask.
   const [terms, { shardRateWei }, head] = await Promise.all([
     readSubmissionTerms(chain, txSeq, limits),
     readSealTerms(chain, txSeq, limits),
     read(chain.provider.getBlockNumber(), limits),
   ])
-  const custodians = await Promise.all(
-    plan.custodians.map(async (expected): Promise<CustodianInput | undefined> => {
-      const { provider, shardBitmap } = expected
-      const offer = await attempt(provider, async () => {
-        const given = await signWithRetry(provider)
-        checkOffer(chain, given, {
-          ...expected,
-          message: { txSeq, digest: prepared.digest, custodyRoot: plan.root, expiresAt: terms.expiresAt },
-          maxRateWei: shardRateWei * BigInt(expected.shards.length),
-          head: BigInt(head),
-        })
-        return given
+  const custodians: CustodianInput[] = []
+  for (const [i, expected] of plan.custodians.entries()) {
+    const { provider, shardBitmap } = expected
+    const offer = offers[i]
+    if (offer === undefined) continue
+    await attempt(provider, async () => {
+      checkOffer(chain, offer, {
+        ...expected,
+        message: { txSeq, digest: prepared.digest, custodyRoot: plan.root, expiresAt: terms.expiresAt },
+        maxRateWei: shardRateWei * BigInt(expected.shards.length),
+        head: BigInt(head),
       })
-      if (offer === undefined) return undefined
       const { ratePerPeriod, validUntil, signature } = offer
-      return { provider, shardBitmap, ratePerPeriod, validUntil, signature }
-    }),
-  )
-  return { custodians: custodians.filter((custodian) => custodian !== undefined), failures }
+      custodians.push({ provider, shardBitmap, ratePerPeriod, validUntil, signature })
+    })
+  }
+  return { custodians, failures }
 
   async function attempt<T>(provider: string, work: () => Promise<T>): Promise<T | undefined> {
     try {

@@ -4,6 +4,7 @@ import { errorCode, ZerogError } from '../protocol/errors.ts'
 import { HASH_BYTES, type Hasher } from '../protocol/hasher.ts'
 import { fromHex } from '../protocol/hex.ts'
 import type { SealedFile } from './find-deal.ts'
+import { pause } from './pause.ts'
 import { createProviderClient, type ProviderClient } from './provider-client.ts'
 
 /** A proved chunk: its bytes and the root of the subtree that they are. */
@@ -35,6 +36,9 @@ type Peer = {
 
 /** For so long after a failure a holder is asked only when others do not suffice. */
 const TROUBLE_MS = 15_000
+/** First and last pause before a holder that has not seen the seal yet is asked again. */
+const FIRST_LAG_MS = 250
+const LAST_LAG_MS = 2_000
 /** Strikes of a holder that served wrong bytes or has no endpoint. */
 const NEVER_AGAIN = 1_000
 const MIN_LATE_MS = 1_000
@@ -72,6 +76,24 @@ export async function connectPeers(
     return peer
   }
 
+  /** A holder may see the seal some blocks after us. */
+  async function ask(
+    client: ProviderClient,
+    { shardRoot, ...ref }: { index: number; chunk: number; height: number; shardRoot: Uint8Array },
+    callSignal: AbortSignal,
+  ): Promise<ProvedChunk> {
+    const proof = { hasher, shardRoot, shardHeight: deal.shardHeight }
+    const limits = { signal: callSignal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
+    for (let waitMs = FIRST_LAG_MS; ; waitMs *= 2) {
+      try {
+        return await client.chunk({ txSeq, ...ref }, proof, limits)
+      } catch (error) {
+        if (errorCode(error) !== 'NOT_SEALED' || waitMs > LAST_LAG_MS) throw error
+        await pause(waitMs, callSignal)
+      }
+    }
+  }
+
   function lateMs(): number {
     const known = [...peers.values()].map(({ averageMs }) => averageMs).filter((ms) => ms > 0)
     if (known.length === 0) return FIRST_LATE_MS
@@ -86,11 +108,7 @@ export async function connectPeers(
       if (peer.client === undefined || shardRoot === undefined) throw new ZerogError('PEER_UNREACHABLE')
       const startedMs = performance.now()
       try {
-        const proved = await peer.client.chunk(
-          { txSeq, index, chunk, height },
-          { hasher, shardRoot, shardHeight: deal.shardHeight },
-          { signal: callSignal, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
-        )
+        const proved = await ask(peer.client, { index, chunk, height, shardRoot }, callSignal)
         const tookMs = performance.now() - startedMs
         peer.averageMs = peer.averageMs === 0 ? tookMs : 0.8 * peer.averageMs + 0.2 * tookMs
         if (peer.strikes < NEVER_AGAIN) peer.strikes = 0
