@@ -74,7 +74,7 @@ abstract contract StorageHandler is StorageActors {
         return 0;
     }
 
-    function submit(uint256 shape, uint256 ownerSeed, uint256 overpaidWei) external {
+    function submit(uint256 shape, uint256 ownerSeed, uint256 overpaidWei) public {
         shape %= SHAPES;
         address owner = _owner(ownerSeed);
         uint256 txSeq = flow.numSubmissions();
@@ -106,7 +106,10 @@ abstract contract StorageHandler is StorageActors {
 
     function seal(uint256 pick, uint256 firstProvider) external {
         (bool found, uint256 txSeq) = _pickOpen(pick);
-        if (!found) return;
+        if (!found) {
+            txSeq = _files.length;
+            submit(pick, firstProvider, pick);
+        }
         (bool enough, SealRequest memory request) = _request(txSeq, firstProvider);
         if (!enough) return;
         if (!_trySeal(request)) {
@@ -147,7 +150,10 @@ abstract contract StorageHandler is StorageActors {
 
     function reportMiss(uint256 drawSeed) external {
         uint256 period = beacon.currentPeriod();
-        if (!streams.isRoundOpen(period)) return;
+        if (!streams.isRoundOpen(period)) {
+            if (!_open(drawSeed)) return;
+            period = beacon.currentPeriod();
+        }
         (, uint256 opensAt, uint256 closesAt) = prover.windowsOf(period);
         if (block.number >= closesAt) return;
         if (block.number < opensAt) vm.roll(opensAt);
