@@ -357,6 +357,7 @@ abstract contract StorageHandler is StorageActors {
             vm.prank(actors[i]);
             streams.withdraw(actors[i]);
             withdrawnWei[actors[i]] += amountWei;
+            streamsOutWei += amountWei;
         }
     }
 
