@@ -39,7 +39,8 @@ struct SubmissionRecord {
 }
 
 /// @title The Flow: the append-only log of everything ever submitted.
-/// @notice Keeps the two public ABIs of 0G storage (with and without `submitter`) and their `Submit` event byte for byte.
+/// @notice Keeps the two public ABIs of 0G storage (with and without `submitter`) and their `Submit` event, byte for
+/// byte.
 interface IFlow {
     /// @notice A submission was appended. `submissionIndex` is the txSeq; `startPos` and `length` are in sectors.
     event Submit(

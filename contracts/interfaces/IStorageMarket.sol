@@ -231,8 +231,8 @@ interface IStorageMarket {
     /// @notice Last block in which the submission may be sealed.
     function sealDeadline(uint256 txSeq) external view returns (uint256 blockNumber);
 
-    /// @notice Price per stored sector and period that a seal in the present period would freeze, and the net rate of one shard.
-    /// Reverts unless the submission can be sealed now.
+    /// @notice Price per stored sector and period that a seal in the present period would freeze, and the net rate of
+    /// one shard. Reverts unless the submission can be sealed now.
     function sealTerms(uint256 txSeq) external view returns (uint256 sectorPriceWei, uint256 shardRateWei);
 
     /// @notice Who must answer for the deal in `period`.

@@ -5,8 +5,8 @@ pragma solidity ^0.8.26;
 /// @notice What a submission pays, what a seal freezes, and when a deal ends. Twin: `sdk/protocol/deal-price.ts`.
 /// @dev A "sector-period" is one stored sector (data or parity) for one period. Prices round down, needs are exact.
 library DealPriceLib {
-    /// @notice Stored sectors that the public fee buys per padded sector. A file of 9 to 16 data shards and 8 parity shards
-    /// stores at most 17/9 of its padded sectors.
+    /// @notice Stored sectors that the public fee buys per padded sector. A file of 9 to 16 data shards and 8 parity
+    /// shards stores at most 17/9 of its padded sectors.
     uint256 internal constant EXPANSION = 2;
 
     /// @notice Parity shards that the public fee buys.

@@ -17,7 +17,11 @@ contract OwnerWallet is IERC1271 {
 
     receive() external payable {}
 
-    function execute(address target, uint256 value, bytes calldata data) external payable returns (bytes memory result) {
+    function execute(address target, uint256 value, bytes calldata data)
+        external
+        payable
+        returns (bytes memory result)
+    {
         require(msg.sender == _owner, NotOwner(msg.sender));
         bool success;
         (success, result) = target.call{value: value}(data);

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 /// @title RefundReceiver
-/// @notice Forwards calls, and on the first money that comes back does what it was told: takes it, refuses it, or calls again.
+/// @notice Forwards calls, and does with the first money that comes back what it was told: take it, refuse it, or call
+/// again.
 contract RefundReceiver {
     address private _target;
     bytes private _again;

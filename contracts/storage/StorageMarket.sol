@@ -38,11 +38,12 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 ///
 /// Invariants
 /// 1. A submission leaves `Submitted` once: it is either sealed or refunded, never both, never twice.
-/// 2. At the seal every shard has exactly one custodian, none more than parity / faultTolerance, and each has stake for it.
+/// 2. At the seal every shard has exactly one custodian, none keeps more than parity / faultTolerance, and each has the
+///    stake for it.
 /// 3. The data shard roots of a sealed deal hash up to the nodes that were submitted.
 /// 4. Price, parity, term and end of a deal never change after its seal.
-/// 5. Who must answer in a period is fixed when the period begins: a hand-over counts from the next one, and the root it
-///    replaces stays readable until its last report window has closed.
+/// 5. Who must answer in a period is fixed when the period begins: a hand-over counts from the next one, and the root
+///    it replaces stays readable until its last report window has closed.
 contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardTransient {
     using SafeCast for uint256;
 
@@ -83,7 +84,8 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
     }
 
     bytes32 private constant CUSTODY_TYPEHASH = keccak256(
-        "Custody(uint256 txSeq,bytes32 digest,bytes32 custodyRoot,uint256 shardBitmap,uint256 ratePerPeriod,uint256 expiresAt,uint256 validUntil)"
+        "Custody(uint256 txSeq,bytes32 digest,bytes32 custodyRoot,uint256 shardBitmap,uint256 ratePerPeriod,"
+        "uint256 expiresAt,uint256 validUntil)"
     );
     bytes32 private constant APPROVE_TYPEHASH = keccak256("Approve(uint256 txSeq,bytes32 custodyRoot)");
     bytes32 private constant TAKEOVER_TYPEHASH = keccak256(
@@ -387,7 +389,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         slots.bondWei = uint96(msg.value);
     }
 
-    /// @dev Puts the deal on the audit line, starts its streams, and only then, with the new rates counted, checks stake.
+    /// @dev Puts the deal on the audit line and starts its streams; stake is checked last, with the new rates counted.
     function _startDeal(SealRequest calldata request, Plan memory plan) private {
         uint256 storedSectors = (plan.dataShards + plan.parityShards) * plan.shardSectors;
         uint256 entryIndex = _prover.append(plan.txSeq, storedSectors, plan.endPeriod);
@@ -537,7 +539,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         return SignatureChecker.isValidERC1271SignatureNowCalldata(signer, hash, signature);
     }
 
-    /// @dev Root in force before a change that would count from period `from`; an earlier change must have taken effect.
+    /// @dev Root in force before a change that counts from period `from`; an earlier change must have taken effect.
     function _settledRoot(uint256 txSeq, DealSlots storage slots, uint256 from) private view returns (bytes32) {
         uint256 pendingFrom = slots.nextCustodyFrom;
         if (pendingFrom == 0) return slots.custodyRoot;
@@ -596,7 +598,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         require(block.number <= deadline, SealDeadlinePassed(txSeq, deadline));
     }
 
-    /// @dev A deal without a stored state is submitted, if it exists at all: callers that need `Submitted` read its record.
+    /// @dev Without a stored state it is submitted, if it exists at all: who needs `Submitted` also reads its record.
     function _requireState(uint256 txSeq, State needed) private view {
         State state = _deals[txSeq].state;
         if (state == State.None && needed == State.Submitted) return;

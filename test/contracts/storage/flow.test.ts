@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
-import { Interface, ZeroAddress } from 'ethers'
+import { Interface, keccak256, toBeHex, ZeroAddress } from 'ethers'
+import fc from 'fast-check'
+import { errorCode } from '../../../sdk/protocol/errors.ts'
+import { createFlowTree, flowAppend, flowPad, flowRoot } from '../../../sdk/protocol/flow-tree.ts'
 import { referenceHasher } from '../../../sdk/protocol/hasher.ts'
+import { fileLayout } from '../../../sdk/protocol/layout.ts'
 import {
   checkSubmission,
   fileTreeOf,
@@ -228,6 +232,71 @@ describe('submit', () => {
     await revertsWith(flow.submission(5n), flow, 'UnknownSubmission', [5n])
     await revertsWith(flow.getFlowRootByTxSeq(5n), flow, 'UnknownSubmission', [5n])
   })
+})
+
+describe('submit, by property', () => {
+  /** Heights, mostly as files have them. */
+  const anyHeights = fc.oneof(
+    fc
+      .tuple(fc.integer({ min: 3, max: 10 }), fc.subarray([1, 2, 3]))
+      .map(([first, below]) => [first, ...below.map((step) => first - step)]),
+    fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 5 }),
+  )
+  /** Lengths around what the padding rules turn on: the capacity, less some parts of it. */
+  const anySubmission = fc
+    .tuple(anyHeights, fc.integer({ min: 0, max: 4 }), fc.integer({ min: -1, max: 1 }))
+    .map(([heights, parts, off]): Submission => {
+      const { byteLength, nodes } = shaped(...heights)
+      return { byteLength: Math.max(0, byteLength - Math.floor((byteLength * parts) / 32) + off), nodes }
+    })
+
+  it('behavior: the contract takes exactly what the model takes', async () => {
+    const { flow, uploader } = system
+    let taken = 0
+    await fc.assert(
+      fc.asyncProperty(anySubmission, async (submission) => {
+        const call = flow
+          .connect(uploader)
+          [OLD_SUBMIT].staticCall(dataOf(submission), { value: await feeOf(submission) })
+        if (isValid(submission)) {
+          await call
+          taken++
+        } else await revertsWith(call, flow, 'InvalidSubmission')
+      }),
+      { numRuns: 200, seed: 42 },
+    )
+    assert.ok(taken > 10, `only ${taken} of the samples were valid`)
+  })
+
+  it('behavior: files of any size get the positions and roots that the model gives', () =>
+    system.rolledBack(async () => {
+      const { flow } = system
+      const tree = createFlowTree()
+      const sizes = fc.sample(fc.integer({ min: 1, max: 2 ** 24 }), { numRuns: 24, seed: 7 })
+      for (const [seq, byteLength] of sizes.entries()) {
+        const { nodeHeights, paddedSectors } = fileLayout(byteLength)
+        const nodes = nodeHeights.map((height, i) => ({
+          height,
+          root: keccak256(toBeHex(seq * 8 + i + 1, 32)),
+        }))
+        await submit({ byteLength, nodes })
+        const startPos = flowPad(tree, at(nodes, 0).height, BigInt(paddedSectors))
+        for (const { height, root } of nodes) flowAppend(tree, height, root)
+        assert.equal((await lastSubmit()).startPos, startPos)
+        assert.equal((await flow.tree()).currentLength, tree.length)
+        assert.equal(await flow.getFlowRootByTxSeq(seq), flowRoot(tree))
+      }
+    }))
+
+  function isValid(submission: Submission): boolean {
+    try {
+      checkSubmission(submission)
+      return true
+    } catch (error) {
+      assert.equal(errorCode(error), 'SUBMISSION_INVALID')
+      return false
+    }
+  }
 })
 
 describe('batchSubmit', () => {
