@@ -58,6 +58,7 @@ export function createJobBoard<C extends KernelContext>({
   metrics,
 }: createJobBoard.Options<C>) {
   const running = new Set<string>()
+  const idlers: (() => void)[] = []
   const doneAt = new Map<string, number>()
   const held = new Map<string, { failures: number; untilBlock: number; block: number }>()
   const last = new Map<string, LastResult>()
@@ -133,10 +134,17 @@ export function createJobBoard<C extends KernelContext>({
         else jobLog.info({ code, outcome }, 'job over')
       } finally {
         running.delete(key)
+        if (running.size === 0) for (const wake of idlers.splice(0)) wake()
         metrics.jobSeconds.observe({ duty: job.duty.name }, (performance.now() - startedAt) / 1000)
       }
     },
     runningCount: () => running.size,
+    /** Resolves when nothing is being performed. */
+    idle: (): Promise<void> =>
+      new Promise((resolve) => {
+        if (running.size === 0) resolve()
+        else idlers.push(resolve)
+      }),
     lastResults: (): ReadonlyMap<string, LastResult> => last,
     /** Forgets what is too old to matter. */
     prune: (head: Head): void => {

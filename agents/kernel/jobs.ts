@@ -115,14 +115,14 @@ export async function createJobs<C extends KernelContext>(options: createJobs.Op
       }
     },
     close: async (timeoutMs) => {
-      const work = Promise.all([worker.close(), local.close()]).then(() => true)
-      if (!(await within(work, timeoutMs))) {
+      await within(worker.pause(true), COMMAND_TIMEOUT_MS)
+      const finished = await within(Promise.all([local.close(), board.idle()]), timeoutMs)
+      if (!finished)
         log.warn(
           { running: board.runningCount() },
           'stopping with jobs unfinished; chain state brings them back',
         )
-        await within(worker.close(true), COMMAND_TIMEOUT_MS)
-      }
+      await within(worker.close(!finished), COMMAND_TIMEOUT_MS)
       await within(queue.close(), COMMAND_TIMEOUT_MS)
     },
   }
