@@ -1,0 +1,45 @@
+import { getAddress, isAddress, parseEther } from 'ethers'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+
+/** An amount in whole coins, such as `12.5`, or in wei with the unit: `1000wei`. Errors: BAD_REQUEST. */
+export function parseAmount(text: string): bigint {
+  const wei = /^(\d+)\s*wei$/.exec(text)
+  if (wei?.[1] !== undefined) return BigInt(wei[1])
+  if (!/^\d+(\.\d{1,18})?$/.test(text)) {
+    throw new ZerogError('BAD_REQUEST', `"${text}" is not an amount: write 12.5 for coins or 1000wei for wei`)
+  }
+  return parseEther(text)
+}
+
+/** A whole number within bounds. Errors: BAD_REQUEST. */
+export function parseCount(name: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    throw new ZerogError('BAD_REQUEST', `${name} must be a whole number from ${min} to ${max}, not "${text}"`)
+  }
+}
+
+/** An address. Errors: BAD_HEX. */
+export function parseAddress(text: string): string {
+  if (isAddress(text)) return getAddress(text)
+  throw new ZerogError('BAD_HEX', `"${text}" is not an address: 0x and 40 hex digits`)
+}
+
+/** What names a file on the network: a root (0x and 64 hex digits) or a txSeq. Errors: BAD_HEX. */
+export function parseFileId(text: string): { root: string } | { txSeq: bigint } {
+  if (/^\d+$/.test(text)) return { txSeq: BigInt(text) }
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return { root: text.toLowerCase() }
+  throw new ZerogError('BAD_HEX', `"${text}" is neither a root (0x and 64 hex digits) nor a txSeq (a number)`)
+}
+
+/** A byte range `from-to`, both included, or `from-`. Errors: RANGE_INVALID. */
+export function parseRange(text: string): { start: number; end?: number } {
+  const match = /^(\d+)-(\d*)$/.exec(text)
+  const start = Number(match?.[1])
+  const last = match?.[2] === '' ? undefined : Number(match?.[2])
+  if (match === null || (last !== undefined && last < start)) {
+    throw new ZerogError('RANGE_INVALID', `"${text}" is not a byte range: write 0-1023 or 1024-`)
+  }
+  return last === undefined ? { start } : { start, end: last + 1 }
+}

@@ -1,0 +1,52 @@
+import { Command } from 'commander'
+import { eachProvider, type StorageProvider } from '../../../sdk/chain/operators.ts'
+import { readFigures, readPrice, readRound, readSubmissionCount, readVault } from '../../../sdk/chain/storage.ts'
+import { periodAt } from '../../../sdk/protocol/clock.ts'
+import { formatTable, formatWei, shortHex } from '../format.ts'
+import type { Output } from '../output.ts'
+import { type Session, withSession } from '../session.ts'
+
+/** `zerog status`: the network at a glance. */
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('the network at a glance: period, draws, money and providers')
+    .action(withSession(showStatus))
+}
+
+async function showStatus({ chain, provider }: Session, output: Output): Promise<void> {
+  const head = await provider.getBlockNumber()
+  const at = { blockTag: head }
+  const period = BigInt(periodAt(chain.terms, BigInt(head)))
+  const [figures, vault, price, submissions, round] = await Promise.all([
+    readFigures(chain, at),
+    readVault(chain, at),
+    readPrice(chain, at),
+    readSubmissionCount(chain, at),
+    readRound(chain, period, at),
+  ])
+  const providers: StorageProvider[] = []
+  for await (const found of eachProvider(chain, at)) providers.push(found)
+
+  output.result(
+    { chainId: chain.chainId, network: chain.book.network, head, period, round, figures, vault, price, submissions, providers },
+    [
+      `chain ${chain.chainId} (${chain.book.network}), block ${head}, period ${period}`,
+      `submissions ${submissions}; audit line ${figures.now.live} live of ${figures.now.end - figures.now.tail} sectors; ` +
+        (round.draws === 0 ? 'no round opened in this period' : `${round.draws} draws in this period`),
+      `price ${formatWei(price.perSectorWei)} a sector for the default term`,
+      `money: escrow ${formatWei(vault.escrowWei)}, streaming ${formatWei(vault.streamingWei)}, ` +
+        `pot ${formatWei(vault.potWei)}, bonds ${formatWei(vault.bondsWei)}, credits ${formatWei(vault.creditsWei)}`,
+      '',
+      ...formatTable(
+        ['operator', 'stake behind storage', 'needed', 'state', 'endpoint'],
+        providers.map((item) => [
+          shortHex(item.operator),
+          formatWei(item.backingWei),
+          formatWei(item.needWei),
+          item.suspended ? 'SUSPENDED' : 'ok',
+          item.endpoint || '-',
+        ]),
+      ),
+    ],
+  )
+}
