@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-type WaitOptions = { what: string; timeoutMs: number; everyMs?: number; signal?: AbortSignal }
+type WaitOptions = { what: string; timeoutMs: number; everyMs?: number; signal?: AbortSignal; fatal?: (error: unknown) => boolean }
 
 /** Asks again and again until `probe` gives a value; throws with the last reason once the time is over. */
 export async function waitUntil<T>(probe: () => Promise<T | undefined>, options: WaitOptions): Promise<T> {
@@ -12,6 +12,7 @@ export async function waitUntil<T>(probe: () => Promise<T | undefined>, options:
       const value = await probe()
       if (value !== undefined) return value
     } catch (error) {
+      if (options.fatal?.(error) === true) throw error
       reason = error
     }
     if (Date.now() > deadline) {

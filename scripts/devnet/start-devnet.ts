@@ -1,0 +1,200 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type JsonRpcProvider, toQuantity, type Wallet } from 'ethers'
+import { createLog } from '../../agents/kernel/log.ts'
+import { openRedis, type RedisHandle } from '../../agents/kernel/redis.ts'
+import { deployAll } from '../../deploy/deploy-all.ts'
+import { localhost } from '../../deploy/params/localhost.ts'
+import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
+import { type Chain, connectChain } from '../../sdk/chain/connect.ts'
+import { DEPLOYER_ACCOUNT, devAccount, USER_ACCOUNT } from './accounts.ts'
+import { type ChainNode, mineEverySecond, startChainNode } from './chain-node.ts'
+import { type Child, logTail, startChild } from './child.ts'
+import { createOperator, type DevnetOperator } from './operators.ts'
+import { choosePorts } from './ports.ts'
+import { waitUntil } from './wait-until.ts'
+
+export type DevnetAgent = DevnetOperator & {
+  /** The running process; a new one after `restartAgent`. */
+  child: Child
+}
+
+/** A whole network on this machine. */
+export type Devnet = {
+  folder: string
+  addressBook: string
+  node: ChainNode
+  chain: Chain
+  provider: JsonRpcProvider
+  redisUrl: string
+  redis: RedisHandle
+  user: Wallet
+  agents: DevnetAgent[]
+  /** Starts an agent's process again, with extra variables if given. */
+  restartAgent: (agent: DevnetAgent, env?: Record<string, string>) => Promise<void>
+  stop: () => Promise<void>
+}
+
+export type DevnetOptions = {
+  root: string
+  /** Where everything lies: ports, and one folder per chain, named by its genesis. */
+  base: string
+  agentCount: number
+  /** More variables for the agents. */
+  agentEnv?: Record<string, string>
+  startNode?: typeof startChainNode
+  report?: (line: string) => void
+  signal?: AbortSignal
+}
+
+const READY_TIMEOUT_MS = 90_000
+
+/** Starts chain, contracts, Redis and agents; everything it started is stopped when it fails. */
+export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
+  const closers: (() => Promise<void>)[] = []
+  const stop = async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+  try {
+    return await start(options, closers, stop)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function start(
+  options: DevnetOptions,
+  closers: (() => Promise<void>)[],
+  stop: () => Promise<void>,
+): Promise<Devnet> {
+  const { root, base, agentCount, report = () => undefined } = options
+  const signal = options.signal ?? new AbortController().signal
+  const names = Array.from({ length: agentCount }, (_, i) => `storage-${i + 1}`)
+  const ports = await choosePorts(join(base, 'ports.json'), ['chain', ...names])
+
+  const node = await (options.startNode ?? startChainNode)({ root, port: ports.chain ?? 0, signal })
+  closers.push(async () => {
+    node.provider.destroy()
+    await node.child.kill('SIGTERM')
+  })
+  const folder = freshFolder(base, node.genesisHash)
+  report(`chain      ${node.url}  genesis ${node.genesisHash.slice(0, 10)}…`)
+
+  const deployer = devAccount(DEPLOYER_ACCOUNT, node.provider)
+  const { bookPath } = await deployAll({ provider: node.provider, signer: deployer, network: localhost, directory: folder, signal })
+  const chain = await connectChain({ provider: node.provider, addressBook: await loadAddressBook(bookPath), signal })
+  report(`contracts  ${bookPath}`)
+
+  const operators: DevnetOperator[] = []
+  for (const name of names) {
+    operators.push(
+      await createOperator(chain, deployer, { name, folder: join(folder, name), port: ports[name] ?? 0 }),
+    )
+    report(`operator   ${operators.length}/${agentCount} ${operators.at(-1)?.address}`)
+  }
+  await mineEverySecond(node.provider)
+
+  const log = createLog({ name: 'devnet', level: 'silent' })
+  const redis = await openRedis({ dataDir: join(folder, 'redis'), signal, log })
+  closers.push(() => redis.close())
+  const redisUrl = redis.connection.path ? `unix://${redis.connection.path}` : `redis://127.0.0.1:${redis.connection.port}`
+
+  const startAgent = (operator: DevnetOperator, env: Record<string, string> = {}) =>
+    startChild({
+      name: operator.name,
+      args: ['--enable-source-maps', '--disable-warning=ExperimentalWarning', 'dist/agents/storage/main.js'],
+      cwd: root,
+      logFile: join(operator.folder, 'agent.log'),
+      env: {
+        RPC_URL: node.url,
+        CHAIN_ID: String(chain.chainId),
+        ADDRESS_BOOK: bookPath,
+        DATA_DIR: operator.folder,
+        HTTP_HOST: '127.0.0.1',
+        HTTP_PORT: String(operator.port),
+        PUBLIC_URL: operator.url,
+        REDIS_URL: redisUrl,
+        CAPACITY_BYTES: String(16 * 1024 ** 3),
+        ...operator.env,
+        ...options.agentEnv,
+        ...env,
+      },
+    })
+  const agents: DevnetAgent[] = operators.map((operator) => ({ ...operator, child: startAgent(operator) }))
+  closers.push(async () => {
+    await Promise.all(agents.map((agent) => agent.child.kill('SIGTERM')))
+  })
+  await Promise.all(agents.map((agent) => waitReady(agent, signal)))
+  report(`agents     ${agents.length} ready`)
+
+  return {
+    folder,
+    addressBook: bookPath,
+    node,
+    chain,
+    provider: node.provider,
+    redis,
+    redisUrl,
+    user: devAccount(USER_ACCOUNT, node.provider),
+    agents,
+    restartAgent: async (agent, env) => {
+      if (agent.child.ended() === undefined) await agent.child.kill('SIGTERM')
+      agent.child = startAgent(agent, env)
+      await waitReady(agent, signal)
+    },
+    stop,
+  }
+}
+
+/** A folder for this chain; those of chains before it are removed. */
+function freshFolder(base: string, genesisHash: string): string {
+  const name = genesisHash.slice(2, 14)
+  mkdirSync(base, { recursive: true })
+  for (const entry of readdirSync(base)) {
+    if (/^[0-9a-f]{12}$/.test(entry)) rmSync(join(base, entry), { recursive: true, force: true })
+  }
+  const folder = join(base, name)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+async function waitReady(agent: DevnetAgent, signal: AbortSignal): Promise<void> {
+  await waitUntil(
+    async () => {
+      const end = agent.child.ended()
+      if (end !== undefined) throw new AgentEnded(agent, end)
+      const response = await fetch(`${agent.url}/ready`, { signal: AbortSignal.timeout(2_000) })
+      return response.ok ? true : undefined
+    },
+    { what: `starting ${agent.name}`, timeoutMs: READY_TIMEOUT_MS, everyMs: 200, signal, fatal: (error) => error instanceof AgentEnded },
+  )
+}
+
+class AgentEnded extends Error {
+  constructor(agent: DevnetAgent, end: string) {
+    super(`${agent.name} ended (${end}):\n${logTail(agent.child)}`)
+  }
+}
+
+/** Lets a given number of blocks pass at once: for tests and impatient people. */
+export async function skipBlocks(provider: JsonRpcProvider, count: number): Promise<void> {
+  await provider.send('hardhat_mine', [toQuantity(count)])
+}
+
+/** Writes what other terminals need to find the devnet; the returned function takes it away again. */
+export function publishDevnet(devnet: Devnet, pointer: string): () => void {
+  const { node, addressBook, redisUrl, user, agents } = devnet
+  const content = {
+    pid: process.pid,
+    rpcUrl: node.url,
+    addressBook,
+    redisUrl,
+    userKey: user.privateKey,
+    agents: agents.map(({ name, address, url, folder, child }) => ({ name, operator: address, url, folder, pid: child.pid })),
+  }
+  writeFileSync(pointer, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 })
+  return () => {
+    if (existsSync(pointer)) rmSync(pointer)
+  }
+}
