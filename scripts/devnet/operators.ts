@@ -21,23 +21,33 @@ export type DevnetOperator = {
 const FUNDS_WEI = parseEther('200')
 const STAKE_WEI = parseEther('100')
 
-/** Makes a key in `folder`, funds it, stakes it behind storage and registers its URL. Needs automine. */
-export async function createOperator(
-  chain: Chain,
-  funder: Wallet,
-  options: { name: string; folder: string; port: number },
-): Promise<DevnetOperator> {
-  const { name, folder, port } = options
-  const url = `http://127.0.0.1:${port}`
+type FundedKey = { name: string; folder: string; keystore: string; passwordFile: string; password: string; address: string }
+
+/** Makes one key per name, each in its own folder, and sends coins to them. */
+export async function fundKeys(funder: Wallet, names: readonly string[], base: string): Promise<FundedKey[]> {
+  const keys = await Promise.all(names.map((name) => makeKey(name, join(base, name))))
+  for (const { address } of keys) {
+    const response = await funder.sendTransaction({ to: address, value: FUNDS_WEI })
+    await response.wait()
+  }
+  return keys
+}
+
+async function makeKey(name: string, folder: string): Promise<FundedKey> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const keystore = join(folder, 'keystore.json')
   const passwordFile = join(folder, 'keystore.password')
   const password = randomBytes(24).toString('base64url')
   writeFileSync(passwordFile, password, { mode: 0o600 })
   const address = await createKeystore(keystore, password)
-  await (await funder.sendTransaction({ to: address, value: FUNDS_WEI })).wait()
+  return { name, folder, keystore, passwordFile, password, address }
+}
 
-  const wallet = (await loadKeystore(keystore, password)).connect(chain.provider)
+/** Registers a funded key as an operator with its URL, and puts its stake behind storage. Needs automine. */
+export async function createOperator(chain: Chain, key: FundedKey & { port: number }): Promise<DevnetOperator> {
+  const { name, folder, address, port } = key
+  const url = `http://127.0.0.1:${port}`
+  const wallet = (await loadKeystore(key.keystore, key.password)).connect(chain.provider)
   const sender = await signerSender(chain, wallet)
   for (const [label, call] of [
     ['register', registerCall(chain, `devnet:${name}`)],
@@ -53,6 +63,6 @@ export async function createOperator(
     address,
     url,
     port,
-    env: { KEYSTORE_FILE: keystore, KEYSTORE_PASSWORD_FILE: passwordFile },
+    env: { KEYSTORE_FILE: key.keystore, KEYSTORE_PASSWORD_FILE: key.passwordFile },
   }
 }

@@ -3,14 +3,15 @@ import { join } from 'node:path'
 import { type JsonRpcProvider, toQuantity, type Wallet } from 'ethers'
 import { createLog } from '../../agents/kernel/log.ts'
 import { openRedis, type RedisHandle } from '../../agents/kernel/redis.ts'
+import { bookPath } from '../../deploy/address-book.ts'
 import { deployAll } from '../../deploy/deploy-all.ts'
 import { localhost } from '../../deploy/params/localhost.ts'
 import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
 import { type Chain, connectChain } from '../../sdk/chain/connect.ts'
 import { DEPLOYER_ACCOUNT, devAccount, USER_ACCOUNT } from './accounts.ts'
-import { type ChainNode, mineEverySecond, startChainNode } from './chain-node.ts'
+import { type ChainNode, DEVNET_CHAIN_ID, mineEverySecond, startChainNode } from './chain-node.ts'
 import { type Child, logTail, startChild } from './child.ts'
-import { createOperator, type DevnetOperator } from './operators.ts'
+import { createOperator, type DevnetOperator, fundKeys } from './operators.ts'
 import { choosePorts } from './ports.ts'
 import { waitUntil } from './wait-until.ts'
 
@@ -82,17 +83,16 @@ async function start(
   report(`chain      ${node.url}  genesis ${node.genesisHash.slice(0, 10)}…`)
 
   const deployer = devAccount(DEPLOYER_ACCOUNT, node.provider)
-  const { bookPath } = await deployAll({ provider: node.provider, signer: deployer, network: localhost, directory: folder, signal })
-  const chain = await connectChain({ provider: node.provider, addressBook: await loadAddressBook(bookPath), signal })
-  report(`contracts  ${bookPath}`)
+  await deployAll({ provider: node.provider, signer: deployer, network: localhost, directory: folder, signal })
+  const addressBook = bookPath(folder, DEVNET_CHAIN_ID)
+  const chain = await connectChain({ provider: node.provider, addressBook: await loadAddressBook(addressBook), signal })
+  report(`contracts  ${addressBook}`)
 
-  const operators: DevnetOperator[] = []
-  for (const name of names) {
-    operators.push(
-      await createOperator(chain, deployer, { name, folder: join(folder, name), port: ports[name] ?? 0 }),
-    )
-    report(`operator   ${operators.length}/${agentCount} ${operators.at(-1)?.address}`)
-  }
+  const funds = await fundKeys(deployer, names, folder)
+  const operators = await Promise.all(
+    funds.map((key) => createOperator(chain, { ...key, port: ports[key.name] ?? 0 })),
+  )
+  report(`operators  ${operators.length} staked and registered`)
   await mineEverySecond(node.provider)
 
   const log = createLog({ name: 'devnet', level: 'silent' })
@@ -109,7 +109,7 @@ async function start(
       env: {
         RPC_URL: node.url,
         CHAIN_ID: String(chain.chainId),
-        ADDRESS_BOOK: bookPath,
+        ADDRESS_BOOK: addressBook,
         DATA_DIR: operator.folder,
         HTTP_HOST: '127.0.0.1',
         HTTP_PORT: String(operator.port),
@@ -130,7 +130,7 @@ async function start(
 
   return {
     folder,
-    addressBook: bookPath,
+    addressBook,
     node,
     chain,
     provider: node.provider,
