@@ -13,18 +13,20 @@ export type AuditRecord = {
   answersOf: Map<string, number>
   misses: MissRecord[]
   suspended: Set<string>
+  /** Wei that left the storage vault, by account. */
+  withdrawnOf: Map<string, bigint>
   /** Mean gas of a transaction, by what it did. */
   gas: { openRound?: number; answer?: number; reportMiss?: number }
 }
 
 type GasKind = keyof AuditRecord['gas']
 
-const NAMES = ['RoundOpened', 'Answered', 'Missed', 'Suspended'] as const
+const NAMES = ['RoundOpened', 'Answered', 'Missed', 'Suspended', 'Withdrawn'] as const
 
 /** Reads rounds, answers, misses and suspensions from the logs since `fromBlock`. */
 export async function readAuditRecord(chain: Chain, provider: JsonRpcProvider, fromBlock: number): Promise<AuditRecord> {
   const logs = await provider.getLogs({ ...eventFilter(chain.book, NAMES), fromBlock, toBlock: 'latest' })
-  const record: AuditRecord = { periods: [], answersOf: new Map(), misses: [], suspended: new Set(), gas: {} }
+  const record: AuditRecord = { periods: [], answersOf: new Map(), misses: [], suspended: new Set(), withdrawnOf: new Map(), gas: {} }
   const samples = new Map<GasKind, string[]>()
   const sample = (kind: GasKind, hash: string) => samples.set(kind, [...(samples.get(kind) ?? []), hash])
   const periodOf = (period: bigint) => record.periods.find((item) => item.period === period)
@@ -52,6 +54,11 @@ export async function readAuditRecord(chain: Chain, provider: JsonRpcProvider, f
         if (found !== undefined) found.missed += 1
         record.misses.push({ period, draw, provider: by, slashedWei, reporter })
         sample('reportMiss', log.transactionHash)
+        break
+      }
+      case 'Withdrawn': {
+        const { account, amountWei } = event.args
+        record.withdrawnOf.set(account, (record.withdrawnOf.get(account) ?? 0n) + amountWei)
         break
       }
       case 'Suspended':

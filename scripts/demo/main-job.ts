@@ -1,0 +1,274 @@
+import { createReadStream } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatBytes, formatSeconds, formatWei, shortHex } from '../../agents/cli/format.ts'
+import type { Output } from '../../agents/cli/output.ts'
+import { uploadBars } from '../../agents/cli/commands/storage-upload.ts'
+import { readProviderStream } from '../../sdk/chain/storage.ts'
+import { downloadPath, uploadPath } from '../../sdk/client/paths-node.ts'
+import { type Quote, quoteUpload } from '../../sdk/client/price.ts'
+import { folderStateStore } from '../../sdk/client/state-store-node.ts'
+import type { UploadResult } from '../../sdk/client/upload.ts'
+import { isZerogError } from '../../sdk/protocol/errors.ts'
+import type { Devnet, DevnetAgent } from '../devnet/start-devnet.ts'
+import { waitUntil } from '../devnet/wait-until.ts'
+import { type AuditRecord, expectedPeriods, readAuditRecord } from './audit-record.ts'
+import type { HolderRecord, StepRecord, Summary } from './summary.ts'
+
+const PROVEN_PERIODS = 3
+const KILLED_AGENTS = 2
+const MISS_PERIODS = 10
+const BLOCK_TIMEOUT_MS = 3_000
+
+/** What the steps hand on to each other. */
+type Job = {
+  devnet: Devnet
+  file: string
+  bytes: number
+  output: Output
+  signal: AbortSignal
+  fromBlock: number
+  steps: StepRecord[]
+  killed: DevnetAgent[]
+  balanceBeforeWei: bigint
+  quote?: Quote
+  upload?: UploadResult
+  downloadSeconds?: number
+  audits?: AuditRecord
+}
+
+/** Stores a real file, has it audited, kills providers, reads it back, sees them slashed; then says what happened. */
+export async function runMainJob(options: {
+  devnet: Devnet
+  file: string
+  output: Output
+  signal: AbortSignal
+}): Promise<Summary> {
+  const { devnet, file } = options
+  const startedMs = Date.now()
+  const job: Job = {
+    ...options,
+    bytes: (await stat(file)).size,
+    fromBlock: await devnet.provider.getBlockNumber(),
+    steps: [],
+    killed: [],
+    balanceBeforeWei: await devnet.provider.getBalance(devnet.user.address),
+  }
+  const held =
+    (await step(job, 'price', showPrice)) &&
+    (await step(job, 'upload and seal', upload)) &&
+    (await step(job, `answers in ${PROVEN_PERIODS} periods`, watchAnswers)) &&
+    (await step(job, `kill ${KILLED_AGENTS} providers`, killProviders)) &&
+    (await step(job, 'download through the loss, byte for byte', download)) &&
+    (await step(job, 'a reported miss and a slash for each dead provider', watchMisses))
+  return await summarize(job, held, startedMs)
+}
+
+async function step(job: Job, name: string, work: (job: Job) => Promise<void>): Promise<boolean> {
+  const startedMs = Date.now()
+  job.output.note(`\n== ${name}`)
+  try {
+    await work(job)
+    job.steps.push({ step: name, held: true, seconds: (Date.now() - startedMs) / 1000 })
+    return true
+  } catch (error) {
+    if (job.signal.aborted) throw error
+    const message = isZerogError(error) ? `${error.code}: ${error.message}` : String(error)
+    job.output.note(`   failed: ${message}`)
+    job.steps.push({ step: name, held: false, seconds: (Date.now() - startedMs) / 1000, error: message })
+    return false
+  }
+}
+
+async function showPrice(job: Job): Promise<void> {
+  const { devnet, output, bytes, file, signal } = job
+  const quote = await quoteUpload(devnet.chain, { byteLength: bytes, signal })
+  job.quote = quote
+  const head = await devnet.provider.getBlockNumber()
+  output.note(`   ${file}, ${formatBytes(bytes)}: ${quote.layout.dataShards} data + ${quote.parityShards} parity shards`)
+  output.note(
+    `   ${formatWei(quote.feeWei)} until period ${quote.expiresAt} (about ${formatSeconds(Number(quote.expiresAtBlock) - head)}), ` +
+      `bond ${formatWei(quote.bondWei)}`,
+  )
+  output.note(`   user ${shortHex(devnet.user.address)} has ${formatWei(job.balanceBeforeWei)}`)
+}
+
+async function upload(job: Job): Promise<void> {
+  const { devnet, output, file, signal } = job
+  const bars = uploadBars(output)
+  const result = await uploadPath({
+    chain: devnet.chain,
+    path: file,
+    signer: devnet.user,
+    stateStore: folderStateStore(join(devnet.folder, 'uploads')),
+    onProgress: bars.update,
+    signal,
+  }).finally(bars.stop)
+  job.upload = result
+  output.note(`   root ${result.root}, txSeq ${result.txSeq}`)
+  for (const { provider, shards } of result.custodians) {
+    output.note(`   ${agentOf(job, provider)?.name ?? shortHex(provider)} keeps shards ${shards.join(', ')}`)
+  }
+}
+
+async function watchAnswers(job: Job): Promise<void> {
+  const { devnet, output, signal } = job
+  const { periodBlocks } = devnet.chain.terms
+  const shown = new Set<bigint>()
+  await waitUntil(
+    async () => {
+      const record = await readAuditRecord(devnet.chain, devnet.provider, job.fromBlock)
+      const proven = record.periods.filter(({ draws, answered }) => answered === draws)
+      for (const { period, draws } of proven) {
+        if (!shown.has(period)) output.note(`   period ${period}: ${draws} sectors drawn, all answered`)
+        shown.add(period)
+      }
+      const missed = record.periods.reduce((sum, period) => sum + period.missed, 0)
+      if (missed > 0) throw new Error(`${missed} draws were missed while everybody was alive`)
+      return proven.length >= PROVEN_PERIODS ? record : undefined
+    },
+    {
+      what: `${PROVEN_PERIODS} periods with all draws answered`,
+      timeoutMs: Number(periodBlocks) * (PROVEN_PERIODS + 3) * BLOCK_TIMEOUT_MS,
+      everyMs: 1_000,
+      signal,
+    },
+  )
+}
+
+async function killProviders(job: Job): Promise<void> {
+  const { devnet, output, upload: uploaded } = job
+  const holders = devnet.agents.filter(({ address }) => uploaded?.custodians.some(({ provider }) => provider === address))
+  job.killed = holders.slice(0, KILLED_AGENTS)
+  for (const agent of job.killed) {
+    await agent.child.kill('SIGKILL')
+    output.note(`   ${agent.name} (process ${agent.child.pid}) is dead`)
+  }
+}
+
+async function download(job: Job): Promise<void> {
+  const { devnet, output, upload: uploaded, file, signal } = job
+  const copy = join(devnet.folder, 'downloaded')
+  const bar = output.bar('reading ', 'MB')
+  const result = await downloadPath({
+    chain: devnet.chain,
+    root: uploaded?.root ?? '',
+    path: copy,
+    overwrite: true,
+    onProgress: ({ doneBytes, totalBytes }) => bar.update(doneBytes, totalBytes),
+    signal,
+  }).finally(bar.stop)
+  job.downloadSeconds = result.seconds
+  await compareFiles(file, copy)
+  await rm(copy)
+  output.note(
+    `   ${formatBytes(result.byteLength)} equal byte for byte; ` +
+      (result.rebuiltShards.length === 0 ? 'only parity was lost' : `shards ${result.rebuiltShards.join(', ')} rebuilt from parity`),
+  )
+}
+
+async function watchMisses(job: Job): Promise<void> {
+  const { devnet, output, killed, upload: uploaded, signal } = job
+  const { periodBlocks } = devnet.chain.terms
+  const allShards = uploaded?.custodians.reduce((sum, { shards }) => sum + shards.length, 0) ?? 0
+  const record = await readAuditRecord(devnet.chain, devnet.provider, job.fromBlock)
+  const draws = record.periods.at(-1)?.draws ?? 0
+  for (const agent of killed) {
+    const held = uploaded?.custodians.find(({ provider }) => provider === agent.address)?.shards.length ?? 0
+    const periods = expectedPeriods(held / allShards, draws)
+    output.note(`   ${agent.name} holds ${held} of ${allShards} shards: a miss is expected within ${periods.toFixed(2)} periods`)
+  }
+  const shown = new Set<string>()
+  await waitUntil(
+    async () => {
+      const { misses } = await readAuditRecord(devnet.chain, devnet.provider, job.fromBlock)
+      for (const { provider, period, draw, slashedWei, reporter } of misses) {
+        const key = `${period}-${draw}`
+        if (shown.has(key)) continue
+        shown.add(key)
+        const name = agentOf(job, provider)?.name ?? provider
+        output.note(
+          `   period ${period}: ${name} missed draw ${draw}, slashed ${formatWei(slashedWei)}, reported by ${agentOf(job, reporter)?.name ?? shortHex(reporter)}`,
+        )
+      }
+      const seen = new Set(misses.map(({ provider }) => provider))
+      return killed.every(({ address }) => seen.has(address)) ? true : undefined
+    },
+    {
+      what: 'a reported miss of each dead provider',
+      timeoutMs: Number(periodBlocks) * MISS_PERIODS * BLOCK_TIMEOUT_MS,
+      everyMs: 1_000,
+      signal,
+    },
+  )
+}
+
+async function summarize(job: Job, held: boolean, startedMs: number): Promise<Summary> {
+  const { devnet, upload: uploaded, quote, bytes } = job
+  const audits = await readAuditRecord(devnet.chain, devnet.provider, job.fromBlock)
+  const balanceWei = await devnet.provider.getBalance(devnet.user.address)
+  const strangers = audits.misses.filter(({ provider }) => !job.killed.some(({ address }) => address === provider))
+  if (strangers.length > 0) {
+    job.steps.push({ step: 'nobody alive was slashed', held: false, seconds: 0, error: `${strangers.length} misses` })
+  }
+  const holders = await Promise.all(
+    (uploaded?.custodians ?? []).map(async ({ provider, shards }): Promise<HolderRecord> => {
+      const agent = agentOf(job, provider)
+      const stream = await readProviderStream(devnet.chain, provider)
+      const misses = audits.misses.filter((miss) => miss.provider === provider)
+      return {
+        name: agent?.name ?? '-',
+        operator: provider,
+        shards: [...shards],
+        killed: job.killed.some(({ address }) => address === provider),
+        answered: audits.answersOf.get(provider) ?? 0,
+        missed: misses.length,
+        slashedWei: misses.reduce((sum, miss) => sum + miss.slashedWei, 0n),
+        suspended: stream.suspended,
+        earnedWei: stream.creditWei + stream.claimableWei + (audits.withdrawnOf.get(provider) ?? 0n),
+      }
+    }),
+  )
+  const sendSeconds = uploaded === undefined ? 0 : uploaded.seconds.prepare + uploaded.seconds.send
+  return {
+    ok: held && strangers.length === 0,
+    steps: job.steps,
+    file: { path: job.file, bytes, ...(uploaded && { root: uploaded.root, txSeq: uploaded.txSeq }) },
+    dataShards: quote?.layout.dataShards ?? 0,
+    parityShards: quote?.parityShards ?? 0,
+    priceWei: quote?.feeWei ?? 0n,
+    bondWei: quote?.bondWei ?? 0n,
+    spentWei: job.balanceBeforeWei - balanceWei,
+    gas: {
+      ...(uploaded && { submit: Number(uploaded.gas.submit), seal: Number(uploaded.gas.seal) }),
+      ...audits.gas,
+    },
+    holders,
+    periods: audits.periods,
+    uploadMBps: perSecond(bytes, sendSeconds),
+    sealSeconds: uploaded === undefined ? 0 : uploaded.seconds.pay + uploaded.seconds.seal,
+    downloadMBps: perSecond(bytes, job.downloadSeconds ?? 0),
+    secondsAll: (Date.now() - startedMs) / 1000,
+  }
+}
+
+function perSecond(bytes: number, seconds: number): number {
+  return seconds === 0 ? 0 : bytes / 1e6 / seconds
+}
+
+function agentOf(job: Job, operator: string): DevnetAgent | undefined {
+  return job.devnet.agents.find(({ address }) => address === operator)
+}
+
+async function compareFiles(left: string, right: string): Promise<void> {
+  const [size, other] = [(await stat(left)).size, (await stat(right)).size]
+  if (size !== other) throw new Error(`${right} has ${other} bytes, not ${size}`)
+  const options = { highWaterMark: 1 << 20 }
+  const theirs = createReadStream(right, options)[Symbol.asyncIterator]()
+  let offset = 0
+  for await (const chunk of createReadStream(left, options)) {
+    const { value } = await theirs.next()
+    if (!Buffer.from(chunk).equals(value)) throw new Error(`the copy differs after byte ${offset}`)
+    offset += chunk.length
+  }
+}
