@@ -48,8 +48,17 @@ async function main(): Promise<number> {
   const { signal } = interrupt
   const file = given ?? (await packProject(CHECKOUT, join(base, 'pack')))
   output.note('== devnet')
-  const devnet = await startDevnet({ root: CHECKOUT, base, agentCount: 8, report: (line) => output.note(`   ${line}`), signal })
-  const retract = publishDevnet(devnet, values.base === undefined ? DEVNET_POINTER : join(base, 'current.json'))
+  const devnet = await startDevnet({
+    root: CHECKOUT,
+    base,
+    agentCount: 8,
+    report: (line) => output.note(`   ${line}`),
+    signal,
+  })
+  const retract = publishDevnet(
+    devnet,
+    values.base === undefined ? DEVNET_POINTER : join(base, 'current.json'),
+  )
   try {
     const summary = await runMainJob({ devnet, file, output, signal })
     output.result({ ...summary }, summaryLines(summary))
@@ -66,7 +75,8 @@ async function main(): Promise<number> {
 }
 
 function readableFile(path: string): string {
-  if (!existsSync(path) || !statSync(path).isFile()) throw new ZerogError('FILE_MISSING', `${path} is not a file`)
+  if (!existsSync(path) || !statSync(path).isFile())
+    throw new ZerogError('FILE_MISSING', `${path} is not a file`)
   if (statSync(path).size === 0) throw new ZerogError('EMPTY_FILE', `${path} is empty`)
   return path
 }
@@ -78,7 +88,9 @@ function staying({ node, addressBook, agents, chain }: Devnet): string[] {
     '',
     `up: RPC ${node.url} (chain ${chain.chainId}), address book ${addressBook}`,
     `Flow ${contracts.Flow.address}  StorageMarket ${contracts.StorageMarket.address}`,
-    ...agents.map(({ name, url, child }) => `${name}  ${url}/status${child.ended() === undefined ? '' : '  (dead)'}`),
+    ...agents.map(
+      ({ name, url, child }) => `${name}  ${url}/status${child.ended() === undefined ? '' : '  (dead)'}`,
+    ),
     'try: node zerog.mjs status | node zerog.mjs storage list | node zerog.mjs storage upload README.md',
     'Ctrl-C stops everything',
   ]

@@ -5,7 +5,10 @@ import { ZerogError } from '../../sdk/protocol/errors.ts'
 export async function ask(question: string, fallback?: string): Promise<string> {
   if (!process.stdin.isTTY) {
     if (fallback !== undefined) return fallback
-    throw new ZerogError('BAD_REQUEST', `"${question.trim()}" needs an answer, and there is no terminal: give it as a flag`)
+    throw new ZerogError(
+      'BAD_REQUEST',
+      `"${question.trim()}" needs an answer, and there is no terminal: give it as a flag`,
+    )
   }
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {

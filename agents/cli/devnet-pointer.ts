@@ -11,7 +11,13 @@ export const devnetPointerSchema = z.object({
   redisUrl: z.string(),
   userKey: z.string(),
   agents: z.array(
-    z.object({ name: z.string(), operator: z.string(), url: z.string(), folder: z.string(), pid: z.number().int() }),
+    z.object({
+      name: z.string(),
+      operator: z.string(),
+      url: z.string(),
+      folder: z.string(),
+      pid: z.number().int(),
+    }),
   ),
 })
 

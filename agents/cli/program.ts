@@ -28,7 +28,14 @@ export function createProgram(): Command {
     .option('--addresses <file>', 'address book of the deployment')
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError('(zerog --help shows what there is)')
-  for (const command of [storageCommand, agentCommand, stakeCommand, statusCommand, doctorCommand, devnetCommand]) {
+  for (const command of [
+    storageCommand,
+    agentCommand,
+    stakeCommand,
+    statusCommand,
+    doctorCommand,
+    devnetCommand,
+  ]) {
     program.addCommand(command())
   }
   exitByThrowing(program)

@@ -21,9 +21,13 @@ export async function checkReachable(options: {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(
-        new ZerogError('CONFIG_INVALID', `cannot listen on ${host}:${port}: is an agent running there already?`, {
-          cause,
-        }),
+        new ZerogError(
+          'CONFIG_INVALID',
+          `cannot listen on ${host}:${port}: is an agent running there already?`,
+          {
+            cause,
+          },
+        ),
       ),
     )
     server.listen(port, host, resolve)
@@ -32,7 +36,10 @@ export async function checkReachable(options: {
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)])
     const answer = await fetch(`${publicUrl}/reachability`, { signal }).then((response) => response.text())
     if (answer === token) return
-    throw new ZerogError('PEER_UNREACHABLE', `${publicUrl} answers, but it is not this machine's port ${port}`)
+    throw new ZerogError(
+      'PEER_UNREACHABLE',
+      `${publicUrl} answers, but it is not this machine's port ${port}`,
+    )
   } catch (cause) {
     if (cause instanceof ZerogError) throw cause
     throw new ZerogError(

@@ -27,7 +27,12 @@ export type Session = {
 /** Options that every command has. */
 export type GlobalOptions = { json?: boolean; rpc?: string; addresses?: string }
 
-type Handler<A extends unknown[], O> = (session: Session, output: Output, args: A, options: O) => Promise<void>
+type Handler<A extends unknown[], O> = (
+  session: Session,
+  output: Output,
+  args: A,
+  options: O,
+) => Promise<void>
 
 /** Makes a commander action of a handler that needs the chain. */
 export function withSession<A extends unknown[], O>(handler: Handler<A, O>) {
@@ -47,7 +52,10 @@ export function withSession<A extends unknown[], O>(handler: Handler<A, O>) {
 /** The session's wallet. Errors: CONFIG_INVALID when there is no key. */
 export function requireWallet(session: Session): Wallet {
   if (session.wallet !== undefined) return session.wallet
-  throw new ZerogError('CONFIG_INVALID', 'this needs a key: set KEYSTORE_FILE (or PRIVATE_KEY for development)')
+  throw new ZerogError(
+    'CONFIG_INVALID',
+    'this needs a key: set KEYSTORE_FILE (or PRIVATE_KEY for development)',
+  )
 }
 
 /** Connects to the chain that options, environment or a running devnet name. */
@@ -58,7 +66,10 @@ export async function openSession(
   const found = loadCliConfig()
   const config = { ...found, RPC_URL: options.rpc ?? found.RPC_URL }
   if (config.RPC_URL === undefined) {
-    throw new ZerogError('CONFIG_INVALID', 'which chain? Set RPC_URL, give --rpc, or start a devnet with `npm start`')
+    throw new ZerogError(
+      'CONFIG_INVALID',
+      'which chain? Set RPC_URL, give --rpc, or start a devnet with `npm start`',
+    )
   }
   if (found.usesDevnet && options.rpc === undefined) output.note('using the local devnet')
   const cancel = new AbortController()
@@ -70,7 +81,8 @@ export async function openSession(
     signal: cancel.signal,
     patienceMs: PATIENCE_MS,
   })
-  const book = options.addresses ?? config.ADDRESS_BOOK ?? join(CHECKOUT, 'deploy', 'addresses', `${chainId}.json`)
+  const book =
+    options.addresses ?? config.ADDRESS_BOOK ?? join(CHECKOUT, 'deploy', 'addresses', `${chainId}.json`)
   const hasKey = config.PRIVATE_KEY !== undefined || config.KEYSTORE_FILE !== undefined
   const wallet = hasKey ? (await loadWallet(config, askPassword)).connect(provider) : undefined
   const chain = await connectChain({

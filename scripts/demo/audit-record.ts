@@ -5,7 +5,13 @@ import { decodeStorageEvent, eventFilter } from '../../sdk/chain/events.ts'
 /** One period in which sectors were drawn. */
 export type PeriodRecord = { period: bigint; draws: number; answered: number; missed: number }
 
-export type MissRecord = { period: bigint; draw: bigint; provider: string; slashedWei: bigint; reporter: string }
+export type MissRecord = {
+  period: bigint
+  draw: bigint
+  provider: string
+  slashedWei: bigint
+  reporter: string
+}
 
 /** What the chain says of the audits since a block. */
 export type AuditRecord = {
@@ -24,9 +30,20 @@ type GasKind = keyof AuditRecord['gas']
 const NAMES = ['RoundOpened', 'Answered', 'Missed', 'Suspended', 'Withdrawn'] as const
 
 /** Reads rounds, answers, misses and suspensions from the logs since `fromBlock`. */
-export async function readAuditRecord(chain: Chain, provider: JsonRpcProvider, fromBlock: number): Promise<AuditRecord> {
+export async function readAuditRecord(
+  chain: Chain,
+  provider: JsonRpcProvider,
+  fromBlock: number,
+): Promise<AuditRecord> {
   const logs = await provider.getLogs({ ...eventFilter(chain.book, NAMES), fromBlock, toBlock: 'latest' })
-  const record: AuditRecord = { periods: [], answersOf: new Map(), misses: [], suspended: new Set(), withdrawnOf: new Map(), gas: {} }
+  const record: AuditRecord = {
+    periods: [],
+    answersOf: new Map(),
+    misses: [],
+    suspended: new Set(),
+    withdrawnOf: new Map(),
+    gas: {},
+  }
   const samples = new Map<GasKind, string[]>()
   const sample = (kind: GasKind, hash: string) => samples.set(kind, [...(samples.get(kind) ?? []), hash])
   const periodOf = (period: bigint) => record.periods.find((item) => item.period === period)
@@ -67,7 +84,9 @@ export async function readAuditRecord(chain: Chain, provider: JsonRpcProvider, f
     }
   }
   for (const [kind, hashes] of samples) {
-    const receipts = await Promise.all(hashes.slice(0, 24).map((hash) => provider.getTransactionReceipt(hash)))
+    const receipts = await Promise.all(
+      hashes.slice(0, 24).map((hash) => provider.getTransactionReceipt(hash)),
+    )
     const used = receipts.flatMap((receipt) => (receipt === null ? [] : [Number(receipt.gasUsed)]))
     if (used.length > 0) record.gas[kind] = Math.round(used.reduce((sum, gas) => sum + gas, 0) / used.length)
   }

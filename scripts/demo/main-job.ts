@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { uploadBars } from '../../agents/cli/commands/storage-upload.ts'
 import { formatBytes, formatSeconds, formatWei, shortHex } from '../../agents/cli/format.ts'
 import type { Output } from '../../agents/cli/output.ts'
-import { uploadBars } from '../../agents/cli/commands/storage-upload.ts'
 import { readProviderStream } from '../../sdk/chain/storage.ts'
 import { downloadPath, uploadPath } from '../../sdk/client/paths-node.ts'
 import { type Quote, quoteUpload } from '../../sdk/client/price.ts'
@@ -85,7 +85,9 @@ async function showPrice(job: Job): Promise<void> {
   const quote = await quoteUpload(devnet.chain, { byteLength: bytes, signal })
   job.quote = quote
   const head = await devnet.provider.getBlockNumber()
-  output.note(`   ${file}, ${formatBytes(bytes)}: ${quote.layout.dataShards} data + ${quote.parityShards} parity shards`)
+  output.note(
+    `   ${file}, ${formatBytes(bytes)}: ${quote.layout.dataShards} data + ${quote.parityShards} parity shards`,
+  )
   output.note(
     `   ${formatWei(quote.feeWei)} until period ${quote.expiresAt} (about ${formatSeconds(Number(quote.expiresAtBlock) - head)}), ` +
       `bond ${formatWei(quote.bondWei)}`,
@@ -138,7 +140,9 @@ async function watchAnswers(job: Job): Promise<void> {
 
 async function killProviders(job: Job): Promise<void> {
   const { devnet, output, upload: uploaded } = job
-  const holders = devnet.agents.filter(({ address }) => uploaded?.custodians.some(({ provider }) => provider === address))
+  const holders = devnet.agents.filter(({ address }) =>
+    uploaded?.custodians.some(({ provider }) => provider === address),
+  )
   job.killed = holders.slice(0, KILLED_AGENTS)
   for (const agent of job.killed) {
     await agent.child.kill('SIGKILL')
@@ -163,7 +167,9 @@ async function download(job: Job): Promise<void> {
   await rm(copy)
   output.note(
     `   ${formatBytes(result.byteLength)} equal byte for byte; ` +
-      (result.rebuiltShards.length === 0 ? 'only parity was lost' : `shards ${result.rebuiltShards.join(', ')} rebuilt from parity`),
+      (result.rebuiltShards.length === 0
+        ? 'only parity was lost'
+        : `shards ${result.rebuiltShards.join(', ')} rebuilt from parity`),
   )
 }
 
@@ -176,7 +182,9 @@ async function watchMisses(job: Job): Promise<void> {
   for (const agent of killed) {
     const held = uploaded?.custodians.find(({ provider }) => provider === agent.address)?.shards.length ?? 0
     const periods = expectedPeriods(held / allShards, draws)
-    output.note(`   ${agent.name} holds ${held} of ${allShards} shards: a miss is expected within ${periods.toFixed(2)} periods`)
+    output.note(
+      `   ${agent.name} holds ${held} of ${allShards} shards: a miss is expected within ${periods.toFixed(2)} periods`,
+    )
   }
   const shown = new Set<string>()
   await waitUntil(
@@ -207,9 +215,16 @@ async function summarize(job: Job, held: boolean, startedMs: number): Promise<Su
   const { devnet, upload: uploaded, quote, bytes } = job
   const audits = await readAuditRecord(devnet.chain, devnet.provider, job.fromBlock)
   const balanceWei = await devnet.provider.getBalance(devnet.user.address)
-  const strangers = audits.misses.filter(({ provider }) => !job.killed.some(({ address }) => address === provider))
+  const strangers = audits.misses.filter(
+    ({ provider }) => !job.killed.some(({ address }) => address === provider),
+  )
   if (strangers.length > 0) {
-    job.steps.push({ step: 'nobody alive was slashed', held: false, seconds: 0, error: `${strangers.length} misses` })
+    job.steps.push({
+      step: 'nobody alive was slashed',
+      held: false,
+      seconds: 0,
+      error: `${strangers.length} misses`,
+    })
   }
   const holders = await Promise.all(
     (uploaded?.custodians ?? []).map(async ({ provider, shards }): Promise<HolderRecord> => {

@@ -69,9 +69,12 @@ export function summaryLines(summary: Summary): string[] {
     '',
     ...formatTable(
       ['period', 'draws', 'answered', 'missed'],
-      summary.periods.map(({ period, draws, answered: good, missed: bad }) =>
-        [String(period), String(draws), String(good), String(bad)],
-      ),
+      summary.periods.map(({ period, draws, answered: good, missed: bad }) => [
+        String(period),
+        String(draws),
+        String(good),
+        String(bad),
+      ]),
     ),
     '',
     ...summary.steps.map(

@@ -1,4 +1,4 @@
-import { Network, JsonRpcProvider } from 'ethers'
+import { JsonRpcProvider, Network } from 'ethers'
 import { type Child, startChild } from './child.ts'
 import { waitUntil } from './wait-until.ts'
 
@@ -8,7 +8,11 @@ export const DEVNET_CHAIN_ID = 31_337
 export type ChainNode = { child: Child; url: string; provider: JsonRpcProvider; genesisHash: string }
 
 /** Starts the chain with automine on, so that a deployment takes seconds. */
-export async function startChainNode(options: { root: string; port: number; signal?: AbortSignal }): Promise<ChainNode> {
+export async function startChainNode(options: {
+  root: string
+  port: number
+  signal?: AbortSignal
+}): Promise<ChainNode> {
   const child = startChild({
     name: 'chain',
     args: [

@@ -21,7 +21,14 @@ export type DevnetOperator = {
 const FUNDS_WEI = parseEther('200')
 const STAKE_WEI = parseEther('100')
 
-type FundedKey = { name: string; folder: string; keystore: string; passwordFile: string; password: string; address: string }
+type FundedKey = {
+  name: string
+  folder: string
+  keystore: string
+  passwordFile: string
+  password: string
+  address: string
+}
 
 /** Makes one key per name, each in its own folder, and sends coins to them. */
 export async function fundKeys(funder: Wallet, names: readonly string[], base: string): Promise<FundedKey[]> {
@@ -44,7 +51,10 @@ async function makeKey(name: string, folder: string): Promise<FundedKey> {
 }
 
 /** Registers a funded key as an operator with its URL, and puts its stake behind storage. Needs automine. */
-export async function createOperator(chain: Chain, key: FundedKey & { port: number }): Promise<DevnetOperator> {
+export async function createOperator(
+  chain: Chain,
+  key: FundedKey & { port: number },
+): Promise<DevnetOperator> {
   const { name, folder, address, port } = key
   const url = `http://127.0.0.1:${port}`
   const wallet = (await loadKeystore(key.keystore, key.password)).connect(chain.provider)

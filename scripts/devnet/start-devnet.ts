@@ -83,9 +83,19 @@ async function start(
   report(`chain      ${node.url}  genesis ${node.genesisHash.slice(0, 10)}…`)
 
   const deployer = devAccount(DEPLOYER_ACCOUNT, node.provider)
-  await deployAll({ provider: node.provider, signer: deployer, network: localhost, directory: folder, signal })
+  await deployAll({
+    provider: node.provider,
+    signer: deployer,
+    network: localhost,
+    directory: folder,
+    signal,
+  })
   const addressBook = bookPath(folder, DEVNET_CHAIN_ID)
-  const chain = await connectChain({ provider: node.provider, addressBook: await loadAddressBook(addressBook), signal })
+  const chain = await connectChain({
+    provider: node.provider,
+    addressBook: await loadAddressBook(addressBook),
+    signal,
+  })
   report(`contracts  ${addressBook}`)
 
   const funds = await fundKeys(deployer, names, folder)
@@ -98,7 +108,9 @@ async function start(
   const log = createLog({ name: 'devnet', level: 'silent' })
   const redis = await openRedis({ dataDir: join(folder, 'redis'), signal, log })
   closers.push(() => redis.close())
-  const redisUrl = redis.connection.path ? `unix://${redis.connection.path}` : `redis://127.0.0.1:${redis.connection.port}`
+  const redisUrl = redis.connection.path
+    ? `unix://${redis.connection.path}`
+    : `redis://127.0.0.1:${redis.connection.port}`
 
   const startAgent = (operator: DevnetOperator, env: Record<string, string> = {}) =>
     startChild({
@@ -167,7 +179,13 @@ async function waitReady(agent: DevnetAgent, signal: AbortSignal): Promise<void>
       const response = await fetch(`${agent.url}/ready`, { signal: AbortSignal.timeout(2_000) })
       return response.ok ? true : undefined
     },
-    { what: `starting ${agent.name}`, timeoutMs: READY_TIMEOUT_MS, everyMs: 200, signal, fatal: (error) => error instanceof AgentEnded },
+    {
+      what: `starting ${agent.name}`,
+      timeoutMs: READY_TIMEOUT_MS,
+      everyMs: 200,
+      signal,
+      fatal: (error) => error instanceof AgentEnded,
+    },
   )
 }
 
@@ -191,7 +209,13 @@ export function publishDevnet(devnet: Devnet, pointer: string): () => void {
     addressBook,
     redisUrl,
     userKey: user.privateKey,
-    agents: agents.map(({ name, address, url, folder, child }) => ({ name, operator: address, url, folder, pid: child.pid })),
+    agents: agents.map(({ name, address, url, folder, child }) => ({
+      name,
+      operator: address,
+      url,
+      folder,
+      pid: child.pid,
+    })),
   }
   writeFileSync(pointer, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 })
   return () => {

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-type WaitOptions = { what: string; timeoutMs: number; everyMs?: number; signal?: AbortSignal; fatal?: (error: unknown) => boolean }
+type WaitOptions = {
+  what: string
+  timeoutMs: number
+  everyMs?: number
+  signal?: AbortSignal
+  fatal?: (error: unknown) => boolean
+}
 
 /** Asks again and again until `probe` gives a value; throws with the last reason once the time is over. */
 export async function waitUntil<T>(probe: () => Promise<T | undefined>, options: WaitOptions): Promise<T> {

@@ -45,10 +45,17 @@ export function initStorageCommand(): Command {
     .option('--stake <amount>', 'coins to stake behind storage', parseAmount)
     .option('--capacity <bytes>', 'room for shards, in bytes', '107374182400')
     .option('--import-key <file>', 'file with a private key in hex to import; default: a new key')
-    .option('--password-file <file>', 'file with the password of the keystore; made with a random one if missing')
+    .option(
+      '--password-file <file>',
+      'file with the password of the keystore; made with a random one if missing',
+    )
     .option('--metadata <uri>', 'URI that describes the operator', '')
     .option('--skip-reachability', 'do not check that the URL leads here')
-    .action(withSession((session, output, _args: [], options: InitOptions) => initStorage(session, output, options)))
+    .action(
+      withSession((session, output, _args: [], options: InitOptions) =>
+        initStorage(session, output, options),
+      ),
+    )
 }
 
 async function initStorage(session: Session, output: Output, options: InitOptions): Promise<void> {
@@ -72,7 +79,9 @@ async function initStorage(session: Session, output: Output, options: InitOption
     HTTP_PORT: String(options.port),
     PUBLIC_URL: publicUrl,
     CAPACITY_BYTES: options.capacity,
-    ...(session.config.ADDRESS_BOOK === undefined ? {} : { ADDRESS_BOOK: resolve(session.config.ADDRESS_BOOK) }),
+    ...(session.config.ADDRESS_BOOK === undefined
+      ? {}
+      : { ADDRESS_BOOK: resolve(session.config.ADDRESS_BOOK) }),
   })
   output.note('settings    .env')
 
@@ -86,13 +95,18 @@ async function initStorage(session: Session, output: Output, options: InitOption
     output.note(`${label.padEnd(11)} ${receipt.hash}`)
   }
   const { backingWei } = await readAllocation(chain, { operator })
-  output.result({ operator, publicUrl, keystoreFile, dataDir, backingWei, sent: steps.map(({ label }) => label) }, [
-    `operator ${operator} is ready, with ${formatWei(backingWei)} behind storage`,
-    ...(backingWei === 0n ? ['nobody seals with an operator without stake: zerog stake deposit AMOUNT --allocate'] : []),
-    `keep safe: ${keystoreFile} and ${passwordFile}`,
-    'run it:    zerog agent storage',
-    'check it:  zerog doctor',
-  ])
+  output.result(
+    { operator, publicUrl, keystoreFile, dataDir, backingWei, sent: steps.map(({ label }) => label) },
+    [
+      `operator ${operator} is ready, with ${formatWei(backingWei)} behind storage`,
+      ...(backingWei === 0n
+        ? ['nobody seals with an operator without stake: zerog stake deposit AMOUNT --allocate']
+        : []),
+      `keep safe: ${keystoreFile} and ${passwordFile}`,
+      'run it:    zerog agent storage',
+      'check it:  zerog doctor',
+    ],
+  )
 }
 
 async function openOrMakeKey(
@@ -154,12 +168,16 @@ async function missingSteps(
   if (lackingWei > pool.freeWei) {
     steps.push({ label: 'staked', call: stakeCall(chain, lackingWei - pool.freeWei) })
   }
-  if (lackingWei > 0n) steps.push({ label: 'allocated', call: allocateCall(chain, { amountWei: lackingWei }) })
+  if (lackingWei > 0n)
+    steps.push({ label: 'allocated', call: allocateCall(chain, { amountWei: lackingWei }) })
   return steps
 }
 
 async function checkFunds(chain: Chain, operator: string, steps: readonly Step[]): Promise<void> {
-  const [balanceWei, fees] = await Promise.all([chain.provider.getBalance(operator), chain.provider.getFeeData()])
+  const [balanceWei, fees] = await Promise.all([
+    chain.provider.getBalance(operator),
+    chain.provider.getFeeData(),
+  ])
   const valueWei = steps.reduce((sum, { call }) => sum + call.valueWei, 0n)
   const neededWei = valueWei + FIRST_DAY_GAS * (fees.maxFeePerGas ?? fees.gasPrice ?? 0n)
   if (balanceWei >= neededWei) return

@@ -24,15 +24,21 @@ export function agentCommand(): Command {
 
 /** Runs the agent as a process of its own, with this one's terminal and signals. */
 async function runAgentProcess(name: keyof typeof AGENTS): Promise<void> {
-  const child = spawn(process.execPath, ['--enable-source-maps', '--disable-warning=ExperimentalWarning', AGENTS[name]], {
-    stdio: 'inherit',
-  })
+  const child = spawn(
+    process.execPath,
+    ['--enable-source-maps', '--disable-warning=ExperimentalWarning', AGENTS[name]],
+    {
+      stdio: 'inherit',
+    },
+  )
   // Ctrl-C reaches the child through the terminal; a supervisor's signal does not.
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   const ignore = () => undefined
   process.on('SIGTERM', forward).on('SIGINT', process.stdin.isTTY ? ignore : forward)
   process.exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('error', (cause) => reject(new ZerogError('INTERNAL', `the ${name} agent cannot be started`, { cause })))
+    child.once('error', (cause) =>
+      reject(new ZerogError('INTERNAL', `the ${name} agent cannot be started`, { cause })),
+    )
     child.once('close', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
   })
 }

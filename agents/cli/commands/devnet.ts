@@ -10,11 +10,17 @@ export function devnetCommand(): Command {
     .option('--agents <count>', 'storage agents', '8')
     .action(async ({ agents }: { agents: string }) => {
       const script = join(CHECKOUT, 'dist', 'scripts', 'devnet.js')
-      const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, '--agents', agents], {
-        cwd: CHECKOUT,
-        stdio: 'inherit',
-      })
+      const child = spawn(
+        process.execPath,
+        ['--disable-warning=ExperimentalWarning', script, '--agents', agents],
+        {
+          cwd: CHECKOUT,
+          stdio: 'inherit',
+        },
+      )
       process.on('SIGINT', () => undefined).on('SIGTERM', () => child.kill('SIGTERM'))
-      process.exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)))
+      process.exitCode = await new Promise<number>((resolve) =>
+        child.once('close', (code) => resolve(code ?? 1)),
+      )
     })
 }

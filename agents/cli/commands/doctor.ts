@@ -19,7 +19,9 @@ const LOW_DISK_BYTES = 1_000_000_000
 /** `zerog doctor`: finds what is wrong with an agent and says how to mend it. Exit code 1 when something fails. */
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('examine a running agent: chain, key, stake, reachability, disk; says how to mend what is wrong')
+    .description(
+      'examine a running agent: chain, key, stake, reachability, disk; says how to mend what is wrong',
+    )
     .option('--url <url>', "URL of the agent; PUBLIC_URL or the registry's by default")
     .action(async (options: { url?: string }, command: Command) => {
       const globals = command.optsWithGlobals() as GlobalOptions
@@ -33,7 +35,10 @@ export function doctorCommand(): Command {
 
 function lines({ check, state, found, mend }: Finding): string[] {
   const mark = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }[state]
-  return [`${mark}  ${check.padEnd(12)} ${found}`, ...(mend === undefined ? [] : [`      ${''.padEnd(12)} -> ${mend}`])]
+  return [
+    `${mark}  ${check.padEnd(12)} ${found}`,
+    ...(mend === undefined ? [] : [`      ${''.padEnd(12)} -> ${mend}`]),
+  ]
 }
 
 async function examine(options: GlobalOptions & { url?: string }, output: Output): Promise<Finding[]> {
@@ -47,7 +52,9 @@ async function examine(options: GlobalOptions & { url?: string }, output: Output
   try {
     const groups = await Promise.all([
       examineChain(session),
-      session.wallet === undefined ? [keyMissing] : examineOperator(session, requireWallet(session).address, options.url),
+      session.wallet === undefined
+        ? [keyMissing]
+        : examineOperator(session, requireWallet(session).address, options.url),
       examineDisk(session.config.DATA_DIR),
     ])
     return groups.flat()
@@ -92,7 +99,12 @@ async function examineChain({ chain, provider }: Session): Promise<Finding[]> {
           mend: 'the RPC node lags or is stuck, or the clock of this machine is wrong',
         },
     code === '0x'
-      ? { check: 'contracts', state: 'fail', found: 'no code at the addresses', mend: 'take the right ADDRESS_BOOK' }
+      ? {
+          check: 'contracts',
+          state: 'fail',
+          found: 'no code at the addresses',
+          mend: 'take the right ADDRESS_BOOK',
+        }
       : { check: 'contracts', state: 'ok', found: 'deployed' },
   ]
 }
@@ -112,10 +124,20 @@ async function examineOperator(session: Session, operator: string, url?: string)
   return [
     known.registered
       ? { check: 'operator', state: 'ok', found: operator }
-      : { check: 'operator', state: 'fail', found: `${operator} is not registered`, mend: 'run `zerog agent init storage`' },
+      : {
+          check: 'operator',
+          state: 'fail',
+          found: `${operator} is not registered`,
+          mend: 'run `zerog agent init storage`',
+        },
     balanceWei >= lowWei
       ? { check: 'balance', state: 'ok', found: formatWei(balanceWei) }
-      : { check: 'balance', state: 'fail', found: formatWei(balanceWei), mend: `send coins to ${operator}: it pays for answers` },
+      : {
+          check: 'balance',
+          state: 'fail',
+          found: formatWei(balanceWei),
+          mend: `send coins to ${operator}: it pays for answers`,
+        },
     stakeFinding(backingWei, stream.needWei),
     stream.suspended
       ? {
@@ -125,7 +147,12 @@ async function examineOperator(session: Session, operator: string, url?: string)
           mend: 'mend the cause, top up stake if it is short, wait until strikes age out: the agent then asks to be reinstated, or run `zerog storage reinstate`',
         }
       : strikes > 0
-        ? { check: 'standing', state: 'warn', found: `${strikes} strikes`, mend: 'look for "answer" errors in the log' }
+        ? {
+            check: 'standing',
+            state: 'warn',
+            found: `${strikes} strikes`,
+            mend: 'look for "answer" errors in the log',
+          }
         : { check: 'standing', state: 'ok', found: 'no strikes' },
     known.endpoint === publicUrl
       ? { check: 'endpoint', state: 'ok', found: known.endpoint || '-' }
@@ -157,7 +184,12 @@ async function examineAgent(url: string): Promise<Finding> {
     const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) })
     const text = await response.text()
     if (response.ok) return { check: 'agent', state: 'ok', found: `${url} is ready` }
-    return { check: 'agent', state: 'fail', found: `${url}/ready says ${response.status}: ${text.slice(0, 300)}`, mend: 'look into its log for the part that is not ready' }
+    return {
+      check: 'agent',
+      state: 'fail',
+      found: `${url}/ready says ${response.status}: ${text.slice(0, 300)}`,
+      mend: 'look into its log for the part that is not ready',
+    }
   } catch {
     return {
       check: 'agent',
@@ -174,8 +206,22 @@ async function examineDisk(folder: string): Promise<Finding[]> {
     const freeBytes = bavail * bsize
     return freeBytes > LOW_DISK_BYTES
       ? [{ check: 'disk', state: 'ok', found: `${formatBytes(freeBytes)} free` }]
-      : [{ check: 'disk', state: 'warn', found: `${formatBytes(freeBytes)} free`, mend: 'free space, or lower CAPACITY_BYTES' }]
+      : [
+          {
+            check: 'disk',
+            state: 'warn',
+            found: `${formatBytes(freeBytes)} free`,
+            mend: 'free space, or lower CAPACITY_BYTES',
+          },
+        ]
   } catch {
-    return [{ check: 'disk', state: 'fail', found: `${folder} does not exist`, mend: 'set DATA_DIR, or run `zerog agent init storage`' }]
+    return [
+      {
+        check: 'disk',
+        state: 'fail',
+        found: `${folder} does not exist`,
+        mend: 'set DATA_DIR, or run `zerog agent init storage`',
+      },
+    ]
   }
 }

@@ -62,7 +62,12 @@ export function stakeCommand(): Command {
     .argument('<amount>', 'coins', parseAmount)
     .action(
       withSession((session, output, [amountWei]: [bigint]) =>
-        sendStake(session, output, 'deallocation requested', requestDeallocationCall(session.chain, { amountWei })),
+        sendStake(
+          session,
+          output,
+          'deallocation requested',
+          requestDeallocationCall(session.chain, { amountWei }),
+        ),
       ),
     )
   stake
@@ -71,7 +76,12 @@ export function stakeCommand(): Command {
     .action(
       withSession((session, output) => {
         const operator = requireWallet(session).address
-        return sendStake(session, output, 'deallocated', completeDeallocationCall(session.chain, { operator }))
+        return sendStake(
+          session,
+          output,
+          'deallocated',
+          completeDeallocationCall(session.chain, { operator }),
+        )
       }),
     )
   stake
@@ -144,7 +154,12 @@ async function requestExit(
   const owner = requireWallet(session).address
   const held = await readShares(session.chain, { operator, pool, owner })
   const shares = options.shares === undefined ? held.shares : BigInt(options.shares)
-  await sendStake(session, output, 'exit requested', requestExitCall(session.chain, { operator, pool, shares }))
+  await sendStake(
+    session,
+    output,
+    'exit requested',
+    requestExitCall(session.chain, { operator, pool, shares }),
+  )
 }
 
 function parsePool(text: string): StakePool {
@@ -152,7 +167,12 @@ function parsePool(text: string): StakePool {
   throw new ZerogError('BAD_REQUEST', `--pool must be self or delegated, not "${text}"`)
 }
 
-async function sendStake(session: Session, output: Output, done: string, ...calls: ChainCall[]): Promise<void> {
+async function sendStake(
+  session: Session,
+  output: Output,
+  done: string,
+  ...calls: ChainCall[]
+): Promise<void> {
   const sender = await signerSender(session.chain, requireWallet(session))
   const hashes: string[] = []
   for (const call of calls) {

@@ -1,6 +1,12 @@
 import { Command } from 'commander'
 import { eachProvider, type StorageProvider } from '../../../sdk/chain/operators.ts'
-import { readFigures, readPrice, readRound, readSubmissionCount, readVault } from '../../../sdk/chain/storage.ts'
+import {
+  readFigures,
+  readPrice,
+  readRound,
+  readSubmissionCount,
+  readVault,
+} from '../../../sdk/chain/storage.ts'
 import { periodAt } from '../../../sdk/protocol/clock.ts'
 import { formatTable, formatWei, shortHex } from '../format.ts'
 import type { Output } from '../output.ts'
@@ -28,7 +34,18 @@ async function showStatus({ chain, provider }: Session, output: Output): Promise
   for await (const found of eachProvider(chain, at)) providers.push(found)
 
   output.result(
-    { chainId: chain.chainId, network: chain.book.network, head, period, round, figures, vault, price, submissions, providers },
+    {
+      chainId: chain.chainId,
+      network: chain.book.network,
+      head,
+      period,
+      round,
+      figures,
+      vault,
+      price,
+      submissions,
+      providers,
+    },
     [
       `chain ${chain.chainId} (${chain.book.network}), block ${head}, period ${period}`,
       `submissions ${submissions}; audit line ${figures.now.live} live of ${figures.now.end - figures.now.tail} sectors; ` +

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { fileStatus } from '../../../sdk/client/status.ts'
 import { downloadPath } from '../../../sdk/client/paths-node.ts'
+import { fileStatus } from '../../../sdk/client/status.ts'
 import { parseFileId, parseRange } from '../amount.ts'
 import { formatBytes } from '../format.ts'
 import type { Output } from '../output.ts'

@@ -18,7 +18,11 @@ export function uploadCommand(): Command {
     .argument('<file>', 'file')
     .option('--parity <count>', 'parity shards: how many may be lost', parseCount('--parity', 4, 64))
     .option('--term <periods>', 'term in periods', BigInt)
-    .action(withSession((session, output, [file]: [string], options: UploadOptions) => upload(session, output, file, options)))
+    .action(
+      withSession((session, output, [file]: [string], options: UploadOptions) =>
+        upload(session, output, file, options),
+      ),
+    )
 }
 
 async function upload(session: Session, output: Output, file: string, options: UploadOptions): Promise<void> {
@@ -56,7 +60,9 @@ export function uploadBars(output: Output): { update: (progress: UploadProgress)
           if (progress.doneBytes === progress.totalBytes) bars[progress.stage].stop()
           break
         case 'replaced':
-          output.note(`${shortHex(progress.provider)} dropped out (${progress.code}): its shards go to another`)
+          output.note(
+            `${shortHex(progress.provider)} dropped out (${progress.code}): its shards go to another`,
+          )
           break
         default:
           output.note({ pay: 'paying', sign: 'collecting signatures', seal: 'sealing' }[progress.stage])

@@ -57,9 +57,15 @@ function rootCommand(): Command {
         })
         bar.stop()
         const { root, submission, layout } = prepared
-        output.result({ root, byteLength: layout.byteLength, paddedSectors: layout.paddedSectors, nodes: submission.nodes }, [
-          root,
-        ])
+        output.result(
+          {
+            root,
+            byteLength: layout.byteLength,
+            paddedSectors: layout.paddedSectors,
+            nodes: submission.nodes,
+          },
+          [root],
+        )
       } finally {
         bar.stop()
         await pool.close()
@@ -131,7 +137,12 @@ async function refund(session: Session, output: Output, [txSeq]: [bigint]): Prom
   ])
 }
 
-async function withdraw(session: Session, output: Output, _args: [], options: { to?: string }): Promise<void> {
+async function withdraw(
+  session: Session,
+  output: Output,
+  _args: [],
+  options: { to?: string },
+): Promise<void> {
   const wallet = requireWallet(session)
   const sender = await signerSender(session.chain, wallet)
   const call = withdrawCall(session.chain, options.to ?? wallet.address)
