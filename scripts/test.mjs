@@ -63,6 +63,7 @@ async function main(args) {
   const nodeFiles = filesUnder('test', isNodeTest).filter(
     (file) => !file.startsWith('test/vectors/') && wanted(file),
   )
+  if (solidityFiles.length + nodeFiles.length === 0) throw new Error(`no test matches ${filters.join(' ')}`)
   // In parallel only as wide as the machine; more than four would fight over disk and ports, not gain time.
   const width = Math.max(2, Math.min(4, cpus().length))
   await runFiles(
