@@ -5,18 +5,20 @@ export type Keeper = { readonly operator: string; readonly capacityShards: numbe
 export type Assignment = ReadonlyMap<number, string>
 
 /**
- * Gives every shard that has no keeper among `keepers` one: spread evenly over as few providers as the limit allows
- * (each costs gas at the seal), in order of preference. Shards that have one keep it.
+ * Gives every shard that has no keeper among `keepers` one: spread evenly over `spare` providers more than the fewest
+ * that the limit allows (each more loses less at a time, and costs gas at the seal), in order of preference. Shards that
+ * have one keep it.
  *
  * @returns undefined when the keepers have too little room under the limit
  */
 export function assignShards(options: {
   shards: number
   limit: number
+  spare?: number
   keepers: readonly Keeper[]
   current?: Assignment
 }): Assignment | undefined {
-  const { shards, limit, keepers, current = new Map<number, string>() } = options
+  const { shards, limit, spare = 0, keepers, current = new Map<number, string>() } = options
   const room = new Map(
     keepers.map(({ operator, capacityShards }) => [operator, Math.min(limit, capacityShards)]),
   )
@@ -31,7 +33,7 @@ export function assignShards(options: {
   for (const [index, operator] of current) if (roomLeft(operator) > 0) give(index, operator)
   const active = keepers.map(({ operator }) => operator).filter((operator) => counts.has(operator))
   const waiting = keepers.map(({ operator }) => operator).filter((operator) => !counts.has(operator))
-  const enough = limit > 0 ? Math.ceil(shards / limit) : 0
+  const enough = limit > 0 ? Math.ceil(shards / limit) + spare : 0
   while (active.length < enough && waiting.length > 0) active.push(...waiting.splice(0, 1))
 
   for (let index = 0; index < shards; index++) {

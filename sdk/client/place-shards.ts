@@ -35,12 +35,14 @@ export function createPlacement(options: {
   candidates: readonly Candidate[]
   rejections: readonly Rejection[]
   limit: number
+  /** Custodians beyond the fewest that the limit allows. */
+  spare: number
   assertUnchanged(): Promise<void>
   onBytes(sentBytes: number, totalBytes: number): void
   onReplace(operator: string, error: unknown): void
   signal?: AbortSignal
 }): Placement {
-  const { txSeq, prepared, reader, candidates, limit, signal } = options
+  const { txSeq, prepared, reader, candidates, limit, spare, signal } = options
   const shards = prepared.shardRoots.length
   const dropped = new Map<string, unknown>()
   const aborters = new Map(candidates.map(({ operator }) => [operator, new AbortController()]))
@@ -51,7 +53,13 @@ export function createPlacement(options: {
 
   function assign(current: Assignment | undefined): Assignment {
     const keepers = candidates.filter(({ operator }) => !dropped.has(operator))
-    const made = assignShards({ shards, limit, keepers, ...(current === undefined ? {} : { current }) })
+    const made = assignShards({
+      shards,
+      limit,
+      spare,
+      keepers,
+      ...(current === undefined ? {} : { current }),
+    })
     if (made !== undefined) return made
     const reasons = Object.fromEntries([
       ...options.rejections.map(({ operator, code }) => [operator, code]),

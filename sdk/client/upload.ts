@@ -196,6 +196,7 @@ async function startPlacement(
     reader: createShardReader(engines, source, { ...prepared, maxWindowBytes: smallestChunk }),
     ...found,
     limit: Math.floor(prepared.parityShards / Number(chain.terms.faultTolerance)),
+    spare: Number(chain.terms.faultTolerance),
     assertUnchanged: async () => source.assertUnchanged?.(),
     onBytes: (doneBytes, totalBytes) => onProgress?.({ stage: 'send', doneBytes, totalBytes }),
     onReplace: (provider, error) => onProgress?.({ stage: 'replaced', provider, code: errorCode(error) }),
