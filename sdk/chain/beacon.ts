@@ -45,8 +45,8 @@ const FORK_FIELDS: readonly Field[] = [
  * Ethereum's needs a Beacon that uses block hashes.
  */
 export function headerRlp(block: RpcBlock): string {
-  const forks = FORK_FIELDS.findIndex(({ name }) => block[name] === undefined || block[name] === null)
-  const fields = [...BASE_FIELDS, ...FORK_FIELDS.slice(0, forks === -1 ? undefined : forks)]
+  const missing = FORK_FIELDS.findIndex(({ name }) => block[name] === undefined || block[name] === null)
+  const fields = [...BASE_FIELDS, ...FORK_FIELDS.slice(0, missing === -1 ? undefined : missing)]
   const rlp = encodeRlp(fields.map((entry) => fieldBytes(block, entry)))
   const hash = keccak256(rlp)
   if (hash === block.hash) return rlp
