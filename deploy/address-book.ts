@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { CHECKOUT } from '../agents/cli/checkout.ts'
 import type { ContractName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
-import { CHECKOUT } from './artifact.ts'
 import type { JournalHeader } from './journal.ts'
 
 export type BookEntry = { address: string; block: number; txHash: string; args: unknown[] }

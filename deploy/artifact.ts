@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { Interface, type InterfaceAbi } from 'ethers'
+import { CHECKOUT } from '../agents/cli/checkout.ts'
 import type { ContractName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 
@@ -33,13 +33,6 @@ type ArtifactFile = {
   deployedBytecode: string
   immutableReferences: Record<string, { start: number; length: number }[]>
 }
-
-function checkoutRoot(folder: string): string {
-  return existsSync(join(folder, 'hardhat.config.ts')) ? folder : checkoutRoot(dirname(folder))
-}
-
-/** Absolute path of the checkout, from the sources as well as from `dist`. */
-export const CHECKOUT = checkoutRoot(dirname(fileURLToPath(import.meta.url)))
 
 /** Reads the compiled contract. Errors: CONFIG_INVALID when the contracts have not been built. */
 export function loadArtifact(contractName: ContractName): Artifact {

@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 import { formatEther, formatUnits } from 'ethers'
+import { ask, askPassword } from '../agents/cli/ask.ts'
 import { connectChain } from '../agents/kernel/provider.ts'
 import { chainError } from '../sdk/chain/decode-error.ts'
 import { ERROR_CODES, ZerogError } from '../sdk/protocol/errors.ts'
@@ -24,15 +24,6 @@ const USAGE = `usage: npm run deploy -- --network <localhost|galileo|sepolia> [o
   --fresh     deploy anew although there is a deployment; its book is kept`
 
 const print = (line: string) => process.stderr.write(`${line}\n`)
-
-async function ask(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return await terminal.question(question)
-  } finally {
-    terminal.close()
-  }
-}
 
 function printProbe(network: NetworkParams, probe: Probe, layers: Layers): void {
   const yesNo = (value: boolean) => (value ? 'yes' : 'no')
@@ -98,7 +89,7 @@ async function main(args: string[], signal: AbortSignal): Promise<void> {
   if (given.network === undefined) throw new ZerogError('BAD_REQUEST', USAGE)
   const network = networkByName(given.network)
   const config = loadDeployConfig(network)
-  const wallet = await config.openWallet(process.stdin.isTTY ? ask : undefined)
+  const wallet = await config.openWallet(process.stdin.isTTY ? askPassword : undefined)
   const connection = await connectChain({ rpcUrl: config.rpcUrl, signal })
   try {
     const { provider } = connection

@@ -24,7 +24,7 @@ function allowedImports(file: string): readonly string[] {
     const own = file.split('/').slice(0, 2).join('/')
     return ['sdk/protocol/', 'sdk/chain/', 'sdk/client/', 'agents/kernel/', `${own}/`]
   }
-  if (file.startsWith('deploy/')) return ['sdk/', 'deploy/', 'typechain-types/', 'agents/kernel/']
+  if (file.startsWith('deploy/')) return ['sdk/', 'deploy/', 'typechain-types/', 'agents/']
   return ['sdk/', 'agents/', 'deploy/', 'scripts/', 'test/']
 }
 
@@ -128,8 +128,10 @@ describe('architecture', () => {
     )
   })
 
-  it('no file is over 400 lines unless it says that it is one object', () => {
-    const all = sourceFiles('.', ['.ts', '.tsx', '.mjs', '.sol'])
+  it('no source is over 400 lines unless it says that it is one object', () => {
+    // Tests are lists of cases, read one at a time.
+    const folders = [...SHIPPED, 'contracts']
+    const all = folders.flatMap((folder) => sourceFiles(folder, ['.ts', '.tsx', '.mjs', '.sol']))
     const long = all.filter((file) => {
       const text = readSource(file)
       const generated = file.endsWith('.wasm.ts')
