@@ -5,6 +5,7 @@ import { loadConfig } from '../../../agents/kernel/config.ts'
 import { startStorageAgent } from '../../../agents/storage/agent.ts'
 import { storageEnv } from '../../../agents/storage/config.ts'
 import { deployAll } from '../../../deploy/deploy-all.ts'
+import type { NetworkParams } from '../../../deploy/deploy-params.ts'
 import { localhost } from '../../../deploy/params/localhost.ts'
 import { toJson } from '../../../deploy/write-file.ts'
 import { parseAddressBook } from '../../../sdk/chain/address-book.ts'
@@ -42,7 +43,13 @@ export type WorldProvider = {
 export type StorageWorld = Awaited<ReturnType<typeof startWorld>>
 
 /** A real node with the real contracts, a real Redis, and providers that are registered and staked. */
-export async function startWorld({ providers: count = 6 }: { providers?: number } = {}) {
+export async function startWorld({
+  providers: count = 6,
+  listPriceWei = 10n ** 9n,
+}: {
+  providers?: number
+  listPriceWei?: bigint
+} = {}) {
   const redis = await startRedis()
   const anvil = await startAnvil({ args: ['--accounts', '40', '--balance', '1000000'] })
   const rpc = new JsonRpcProvider(anvil.rpcUrl, Network.from(31_337), {
@@ -55,7 +62,11 @@ export async function startWorld({ providers: count = 6 }: { providers?: number 
     const path = `m/44'/60'/0'/0/${index}`
     return new Wallet(HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), path).privateKey, rpc)
   }
-  const { book } = await deployAll({ provider: rpc, signer: account(1), network: localhost })
+  const network: NetworkParams = {
+    ...localhost,
+    resolve: (measured) => ({ ...localhost.resolve(measured), listPriceWei }),
+  }
+  const { book } = await deployAll({ provider: rpc, signer: account(1), network })
   const folder = tempDir()
   const bookFile = join(folder, '31337.json')
   writeFileSync(bookFile, toJson(book))
@@ -138,6 +149,29 @@ export async function startWorld({ providers: count = 6 }: { providers?: number 
       const more = Number(startBlock + period * periodBlocks + offset) - (await head())
       if (more > 0) await anvil.mine(more)
     },
+    /** From now on transactions wait for the next block, as on a live chain. */
+    manualBlocks: async () => {
+      await anvil.rpc('evm_setAutomine', false)
+    },
+    /**
+     * Produces a block whenever nothing has happened for `blockMs`, until `check` holds; throws with `what` after
+     * `blocks` of them. Agents get their turn between two blocks, as they do on a live chain.
+     */
+    advance: async (
+      what: string,
+      check: () => unknown,
+      options: { blocks?: number; blockMs?: number } = {},
+    ) => {
+      const { blocks = 60, blockMs = 400 } = options
+      for (let mined = 0; ; mined++) {
+        try {
+          return await until(what, async () => Boolean(await check()), blockMs)
+        } catch (error) {
+          if (mined >= blocks) throw error
+        }
+        await anvil.mine(1)
+      }
+    },
     /** Waits until agents have seen the latest block and have read its logs. */
     settle: async (agents: readonly StorageAgent[]) => {
       const block = await head()
@@ -148,6 +182,9 @@ export async function startWorld({ providers: count = 6 }: { providers?: number 
       }
     },
     stop: async () => {
+      // Agents wait for what they have sent.
+      await anvil.rpc('evm_setAutomine', true)
+      await anvil.mine(2)
       for (const agent of running) await agent.stop()
       rpc.destroy()
       await anvil.stop()
