@@ -67,7 +67,7 @@ describe('StorageProver: the line', () => {
     assert.equal(await prover.roll.staticCall(0), deal.startPeriod - 1n)
     await prover.roll(3)
     assert.equal(await prover.roll.staticCall(0), 3n * params.bucketPeriods)
-    await prover.roll(64)
+    await prover.roll(65)
     assert.equal(await prover.roll.staticCall(0), current)
     assert.equal((await prover.figures()).live, SECTORS)
     await streams.advancePot(100)
