@@ -106,14 +106,19 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
 
     const store = openStore(join(dataDir, `${name}.sqlite`))
     shutdown.add('store', () => store.close())
-    store.migrate(name, migrations ?? [])
+    if (migrations) store.migrate(name, migrations)
 
     const chain = await connectChain({ rpcUrl: config.RPC_URL, chainId: config.CHAIN_ID, signal })
     shutdown.add('chain', () => chain.close())
     const { provider, chainId, genesisHash } = chain
     bindChain(store, { chainId, genesisHash, addresses: (await addresses?.(chainId)) ?? {} })
 
-    const redis = await openRedis({ url: config.REDIS_URL, dataDir, signal, log })
+    const redis = await openRedis({
+      url: config.REDIS_URL,
+      dataDir: join(dataDir, `${name}.redis`),
+      signal,
+      log,
+    })
     shutdown.add('redis', redis.close)
     const heads = await trackHead({ provider, signal, log })
     shutdown.add('heads', heads.stop)

@@ -9,6 +9,10 @@ import type { Log } from './log.ts'
 
 /** Longest path of a Unix socket on every system (104 on macOS, 108 on Linux, with the final zero). */
 const MAX_SOCKET_PATH = 100
+/** The server ends with us however we end: the watcher reads a pipe that closes when this process dies. */
+const WATCHED_SERVER = '(cat <&3 >/dev/null 2>&1; kill -9 $$) & exec 3<&-; exec "$0" -'
+/** What a shell exits with when there is no such program. */
+const COMMAND_NOT_FOUND = 127
 const START_TIMEOUT_MS = 10_000
 const STOP_TIMEOUT_MS = 5000
 
@@ -169,29 +173,34 @@ function superviseRedis(options: {
   let restarting: NodeJS.Timeout | undefined
 
   const launch = (): void => {
-    const process = spawn(binary, ['-'], { cwd: dataDir, stdio: ['pipe', 'ignore', 'ignore'] })
+    const process = spawn('/bin/sh', ['-c', WATCHED_SERVER, binary], {
+      cwd: dataDir,
+      stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
+    })
     child = process
     const startedAt = performance.now()
+    const [, , , lifeline] = process.stdio
+    lifeline?.on('error', () => undefined)
     process.on('error', (cause) => {
       child = undefined
-      const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-      failure = new ZerogError(
-        'REDIS_MISSING',
-        missing ? `${binary} is not installed and REDIS_URL is not set` : undefined,
-        { cause },
-      )
+      failure = new ZerogError('REDIS_MISSING', undefined, { cause })
     })
     process.on('exit', (code, killedBy) => {
       child = undefined
+      lifeline?.destroy()
       if (stopping || signal.aborted) return
+      if (code === COMMAND_NOT_FOUND) {
+        failure = new ZerogError('REDIS_MISSING', `${binary} is not installed and REDIS_URL is not set`)
+        return
+      }
       if (performance.now() - startedAt > 10_000) restarts = 0
       const waitMs = backoffMs(++restarts, 50, 5000)
       log.warn({ code, killedBy, waitMs }, 'private redis died, restarting')
       restarting = setTimeout(launch, waitMs)
     })
     // The settings go in by stdin, where no other user of the machine can read the password.
-    process.stdin.on('error', () => undefined)
-    process.stdin.end(settingsOf(address))
+    process.stdin?.on('error', () => undefined)
+    process.stdin?.end(settingsOf(address))
   }
 
   const stop = async (): Promise<void> => {

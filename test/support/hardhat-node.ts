@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { freePort, type RunningProcess, startProcess } from './processes.ts'
 import { until } from './until.ts'
 
@@ -6,7 +7,7 @@ import { until } from './until.ts'
 export async function startHardhatNode(): Promise<RunningProcess & { port: number; rpcUrl: string }> {
   const port = await freePort()
   const rpcUrl = `http://127.0.0.1:${port}`
-  const cli = createRequire(import.meta.url).resolve('hardhat/cli')
+  const cli = join(dirname(createRequire(import.meta.url).resolve('hardhat/package.json')), 'dist/src/cli.js')
   const node = startProcess(process.execPath, [
     cli,
     'node',

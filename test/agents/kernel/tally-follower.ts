@@ -8,7 +8,7 @@ const TABLE =
 
 /** A follower of the TallyMock that keeps its numbered events and refuses gaps, as real followers must. */
 export function tallyFollower(store: Store, address: string, options: Partial<Follower> = {}): Follower {
-  store.migrate('tally', [TABLE])
+  store.migrate('tally-follower', [TABLE])
   return {
     name: 'tally',
     address,
