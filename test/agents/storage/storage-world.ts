@@ -24,6 +24,7 @@ import { until } from '../../support/until.ts'
 const PHRASE = 'test test test test test test test test test test test junk'
 const STAKE_WEI = 10n ** 20n
 const FIRST_PROVIDER = 10
+const MAIN = join(import.meta.dirname, '../../../agents/storage/main.js')
 
 export type StorageAgent = Awaited<ReturnType<typeof startStorageAgent>>
 
@@ -111,8 +112,7 @@ export async function startWorld({
       env,
       start: async (change) => track(await startStorageAgent(loadConfig(storageEnv, env(change)))),
       spawn: async (change) => {
-        const main = join(import.meta.dirname, '../../../agents/storage/main.js')
-        const child = track(startProcess(process.execPath, [main], { env: env(change) }))
+        const child = track(startProcess(process.execPath, [MAIN], { env: env(change) }))
         await until('the agent serves', async () => {
           const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })
           return response.ok
@@ -139,6 +139,8 @@ export async function startWorld({
     head,
     provider: (index: number) => at(providers, index),
     period: async () => (BigInt(await head()) - startBlock) / periodBlocks,
+    /** Starts the agent's main program with these variables, whatever becomes of it. */
+    startMain: (env: Record<string, string>) => startProcess(process.execPath, [MAIN], { env }),
     /** Mines until `block` is the latest. */
     mineTo: async (block: bigint) => {
       const more = Number(block) - (await head())
