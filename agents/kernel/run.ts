@@ -1,5 +1,6 @@
 import { ERROR_CODES, errorCode } from '../../sdk/protocol/errors.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from './agent.ts'
+import { unknownVariables } from './config.ts'
 import type { KernelContext } from './duty.ts'
 import { createLog } from './log.ts'
 
@@ -27,8 +28,12 @@ export async function runAgent<C extends KernelContext>(
   process.on('uncaughtException', (error) => fail(name, error))
 
   try {
-    handle = await startAgent(await build())
-    handle.context.metrics.collectProcess()
+    const options = await build()
+    handle = await startAgent(options)
+    const { metrics, log } = handle.context
+    metrics.collectProcess()
+    for (const variable of unknownVariables(Object.keys(options.config)))
+      log.warn({ variable }, 'nobody reads this variable')
     return handle
   } catch (error) {
     return fail(name, error)

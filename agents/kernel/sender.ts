@@ -1,5 +1,7 @@
-import { type BaseWallet, isError, type JsonRpcProvider, keccak256, type TransactionReceipt } from 'ethers'
+import type { BaseWallet, JsonRpcProvider, TransactionReceipt } from 'ethers'
 import { isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
+import { abortable } from './abortable.ts'
+import { broadcastAttempt, NO_OP_GAS, signAttempt, type Unsigned } from './broadcast.ts'
 import { crashPoint } from './fault.ts'
 import { replacementFees, suggestFees } from './fees.ts'
 import type { Log } from './log.ts'
@@ -78,7 +80,6 @@ const IDLE_CHECK_MS = 2000
 const ATTEMPT_ROUNDS = 5
 /** What is not used is not paid; others mined first may turn a cheap write into one of a fresh slot. */
 const SPARE_GAS = 50_000n
-const NO_OP_GAS = 21_000n
 
 /**
  * Creates the sender of one key, and takes up what the journal says was under way.
@@ -106,37 +107,12 @@ export function createSender(options: createSender.Options): Sender {
     return result
   }
 
-  const sign = async (
-    tx: Pick<JournalTx, 'nonce' | 'to' | 'data' | 'valueWei' | 'gasLimit'>,
-    kind: AttemptKind,
-    fees: Fees,
-    head: Block,
-  ): Promise<Attempt> => {
-    const body =
-      kind === 'send'
-        ? { to: tx.to, data: tx.data, value: tx.valueWei, gasLimit: tx.gasLimit }
-        : { to: wallet.address, data: '0x', value: 0n, gasLimit: NO_OP_GAS }
-    const feeFields = { maxFeePerGas: fees.maxFeeWei, maxPriorityFeePerGas: fees.tipWei }
-    const raw = await wallet.signTransaction({ ...body, ...feeFields, type: 2, chainId, nonce: tx.nonce })
-    return { ...fees, hash: keccak256(raw), raw, kind, sentBlock: head.number }
-  }
+  const sign = (tx: Unsigned, kind: AttemptKind, fees: Fees, head: Block): Promise<Attempt> =>
+    signAttempt(wallet, { tx, kind, fees, chainId, sentBlock: head.number })
 
-  /** Sends a recorded transaction. Only a refusal that is certain throws; everything else is left to the watch. */
   const broadcast = async (tx: Pick<JournalTx, 'id' | 'label'>, attempt: Attempt): Promise<void> => {
     broadcastAt.set(tx.id, performance.now())
-    try {
-      await provider.send('eth_sendRawTransaction', [attempt.raw])
-    } catch (error) {
-      // A node that is away may have taken it; a used nonce may be our own. The watch finds out which.
-      if (isZerogError(error) || isError(error, 'NONCE_EXPIRED')) return
-      if ((await provider.send('eth_getTransactionByHash', [attempt.hash])) !== null) return
-      const meta = { label: tx.label, hash: attempt.hash }
-      if (isError(error, 'INSUFFICIENT_FUNDS'))
-        throw new ZerogError('INSUFFICIENT_FUNDS', undefined, { cause: error, meta })
-      if (isError(error, 'REPLACEMENT_UNDERPRICED'))
-        throw new ZerogError('NONCE_CONFLICT', undefined, { cause: error, meta })
-      throw new ZerogError('TX_REFUSED', undefined, { cause: error, meta })
-    }
+    await broadcastAttempt(provider, attempt, tx.label)
   }
 
   const nextNonce = async (): Promise<number> => {
@@ -387,16 +363,4 @@ function tooLate(deadlineBlock: number | bigint | undefined, headNumber: number)
 
 function deadlinePassed(label: string, block: number): ZerogError {
   return new ZerogError('DEADLINE_PASSED', undefined, { meta: { label, block } })
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(new ZerogError('ABORTED'))
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -26,6 +26,8 @@ export type Store = StoreTx & {
   close(): void
 }
 
+const SQLITE_BUSY = 5
+
 const KERNEL_STEPS = [
   `CREATE TABLE kernel_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
    CREATE TABLE kernel_cursor (follower TEXT PRIMARY KEY, filter TEXT NOT NULL, block INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -60,18 +62,21 @@ const KERNEL_STEPS = [
 /**
  * Opens (or creates) the store at `path`.
  *
- * Errors: DATA_DIR_IN_USE when another process has it open, STORE_NEWER when a newer version of the software wrote it.
+ * Errors: DATA_DIR_IN_USE when another process has it open, STORE_NEWER when a newer version of the software wrote it,
+ * STORE_CORRUPT when it is no database or cannot be opened.
  */
 export function openStore(path: string): Store {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 0 })
+  const db = openFile(path)
   try {
     // The exclusive lock is what keeps two agents out of one data folder; the system drops it when a process dies.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
     db.exec('BEGIN IMMEDIATE; COMMIT;')
   } catch (cause) {
     db.close()
-    throw new ZerogError('DATA_DIR_IN_USE', `another process has ${path} open`, { cause, meta: { path } })
+    const busy = cause instanceof Error && 'errcode' in cause && cause.errcode === SQLITE_BUSY
+    if (busy)
+      throw new ZerogError('DATA_DIR_IN_USE', `another process has ${path} open`, { cause, meta: { path } })
+    throw new ZerogError('STORE_CORRUPT', `${path} cannot be used as a database`, { cause, meta: { path } })
   }
 
   const statements = new Map<string, StatementSync>()
@@ -152,5 +157,14 @@ export function openStore(path: string): Store {
       statements.clear()
       if (db.isOpen) db.close()
     },
+  }
+}
+
+function openFile(path: string): DatabaseSync {
+  try {
+    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    return new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 0 })
+  } catch (cause) {
+    throw new ZerogError('STORE_CORRUPT', `${path} cannot be opened`, { cause, meta: { path } })
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { bindChain } from '../../../agents/kernel/genesis.ts'
 import { openStore } from '../../../agents/kernel/store.ts'
@@ -58,6 +59,15 @@ describe('openStore', () => {
     assert.throws(() => openStore(path), codeOf('DATA_DIR_IN_USE'))
     store.close()
     openStore(path).close()
+  })
+})
+
+describe('openStore on what is no database', () => {
+  it('error: a damaged file and a path that cannot be made', () => {
+    const dir = tempDir()
+    writeFileSync(`${dir}/store.sqlite`, 'this is not a database, not by any means at all'.repeat(100))
+    assert.throws(() => openStore(`${dir}/store.sqlite`), codeOf('STORE_CORRUPT'))
+    assert.throws(() => openStore(`${dir}/store.sqlite/deeper/store.sqlite`), codeOf('STORE_CORRUPT'))
   })
 })
 
