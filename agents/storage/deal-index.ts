@@ -79,6 +79,8 @@ export type DealIndex = ReturnType<typeof openDealIndex>
 export function openDealIndex(store: Store) {
   store.migrate('deals', STEPS)
   let revision = 0
+  let appliedTo = -1
+  let rereadFrom: number | undefined
 
   function deal(txSeq: bigint): IndexedDeal | undefined {
     const row = store.get<DealRow>('SELECT * FROM deal WHERE tx_seq = ?', txSeq)
@@ -154,6 +156,18 @@ export function openDealIndex(store: Store) {
   return {
     deal,
     custodiesAt,
+    /** The last block whose logs are here; -1 before the first page of this run. */
+    appliedTo: () => appliedTo,
+
+    /** Has the logs from `block` on read again: chain state says that some are missing here. */
+    distrust(block: number): void {
+      rereadFrom = Math.min(block, rereadFrom ?? block)
+    },
+
+    /** Block of the last entry of the audit line. */
+    lastEntryBlock: (): number =>
+      store.get<{ block: number | null }>('SELECT max(block) AS block FROM line_entry')?.block ?? 0,
+
     /** Changes whenever the content of the index may have. */
     revision: () => revision,
 
@@ -226,8 +240,13 @@ export function openDealIndex(store: Store) {
         topics: filter.topics,
         fromBlock: book.deployedAtBlock,
         eventName: (log) => decodeStorageEvent(book, log)?.name,
-        onLogs(logs) {
+        onLogs(logs, _tx, range) {
           if (logs.length > 0) revision++
+          if (rereadFrom !== undefined) {
+            const fromBlock = rereadFrom
+            rereadFrom = undefined
+            throw new ZerogError('LOG_GAP', 'logs are missing by the chain state', { meta: { fromBlock } })
+          }
           const appended: [bigint, ChainLog][] = []
           for (const log of logs) {
             const event = decodeStorageEvent(book, log)
@@ -243,9 +262,11 @@ export function openDealIndex(store: Store) {
           for (const [txSeq, log] of appended) {
             if (!deal(txSeq)) throw gap('an entry of the audit line belongs to no sealed deal', log)
           }
+          appliedTo = range.toBlock
         },
         onRollback(toBlock) {
           revision++
+          appliedTo = Math.min(appliedTo, toBlock)
           for (const table of ['custody', 'line_entry', 'deal']) {
             store.run(`DELETE FROM ${table} WHERE block > ?`, toBlock)
           }

@@ -57,7 +57,7 @@ export async function drawsOf(ctx: StorageContext, period: bigint): Promise<read
 
 /**
  * The custody leaf of a draw with its path, after a look at the root that the chain holds.
- * Errors: LOG_GAP when the index says otherwise; it heals itself with the next logs.
+ * Errors: LOG_GAP (retryable) when the index says otherwise; the deal's logs are then read again.
  */
 export async function custodyOf(
   ctx: StorageContext,
@@ -66,6 +66,7 @@ export async function custodyOf(
   const leaves = ctx.index.custodiesAt(txSeq, period).map(custodyLeaf)
   const view = await readCustodyAt(ctx.chain, { txSeq, period }, { signal: ctx.signal })
   if (leaves.length !== view.shards || custodyRoot(leaves) !== view.custodyRoot.toLowerCase()) {
+    ctx.index.distrust(ctx.index.deal(txSeq)?.sealedBlock ?? 0)
     throw new ZerogError('LOG_GAP', 'the custody that was read from logs is not the one on chain', {
       meta: { txSeq: txSeq.toString(), period: period.toString() },
     })

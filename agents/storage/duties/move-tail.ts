@@ -25,6 +25,11 @@ export const moveTail: Duty<Move, StorageContext> = {
     if (BigInt(ctx.head.number) < startBlock + BigInt(waitBlocks)) return []
     const options = { blockTag: ctx.head.number, signal: ctx.signal }
     const { entryCount, tailEntry } = await readLineBounds(ctx.chain, options)
+    // The chain counts its entries: the one check that finds logs missing at the very end.
+    if (ctx.index.appliedTo() >= ctx.head.number && ctx.index.entryCount() < entryCount) {
+      ctx.log.warn({ entryCount, indexed: ctx.index.entryCount() }, 'entries are missing from the logs')
+      ctx.index.distrust(ctx.index.lastEntryBlock())
+    }
     if (tailEntry >= entryCount) return []
     const { next } = await readFigures(ctx.chain, options)
     const entry = ctx.index.entry(tailEntry)
