@@ -27,11 +27,9 @@ export async function suggestFees(
 export function replacementFees(old: Fees, suggested: Fees, capWei: bigint): Fees | undefined {
   const minimum = { maxFeeWei: raise(old.maxFeeWei), tipWei: raise(old.tipWei) }
   if (minimum.maxFeeWei > capWei) return undefined
-  const maxFeeWei = larger(minimum.maxFeeWei, suggested.maxFeeWei)
-  return {
-    maxFeeWei: maxFeeWei < capWei ? maxFeeWei : capWei,
-    tipWei: larger(minimum.tipWei, suggested.tipWei),
-  }
+  const maxFeeWei = smaller(larger(minimum.maxFeeWei, suggested.maxFeeWei), capWei)
+  // A suggestion made under a higher cap must not put the tip above the whole fee, which no node takes.
+  return { maxFeeWei, tipWei: smaller(larger(minimum.tipWei, suggested.tipWei), maxFeeWei) }
 }
 
 // Nodes ask for 10 % on both fees; 12.5 % leaves room for their rounding.
@@ -41,6 +39,10 @@ function raise(feeWei: bigint): bigint {
 
 function larger(a: bigint, b: bigint): bigint {
   return a > b ? a : b
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
 }
 
 async function readTip(provider: JsonRpcProvider): Promise<bigint> {

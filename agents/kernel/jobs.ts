@@ -69,7 +69,8 @@ export async function createJobs<C extends KernelContext>(options: createJobs.Op
     },
   })
   queue.on('error', (error) => log.debug({ err: error }, 'job queue lost redis'))
-  await dropOrphans(queue, log)
+  // A Redis that is away must not keep the agent from starting: HTTP and local duties do without it.
+  await within(dropOrphans(queue, log), COMMAND_TIMEOUT_MS)
 
   const process = async (bullJob: BullJob<Payload>): Promise<void> => {
     const duty = byName.get(bullJob.name)

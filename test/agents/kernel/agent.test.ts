@@ -5,6 +5,8 @@ import { kernelEnv, loadConfig } from '../../../agents/kernel/config.ts'
 import type { Duty, KernelContext } from '../../../agents/kernel/duty.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { type Anvil, DEV_KEYS, startAnvil } from '../../support/anvil.ts'
+import { freePort } from '../../support/processes.ts'
+import { startRedis } from '../../support/redis.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
 import { deployTally, silent, tallyInterface } from './kernel-fixture.ts'
@@ -118,6 +120,18 @@ describe('startAgent', () => {
     await first.stop()
     await start(options({ DATA_DIR }, { makeContext: (kernel) => ({ ...kernel, goal: { count: 5 } }) }))
     await until('the next goal is reached', async () => (await total()) === 5)
+  })
+
+  it('behavior: starts while Redis is away, says so, and works once it is there', async () => {
+    const port = await freePort()
+    const agent = await start(options({ REDIS_URL: `redis://127.0.0.1:${port}` }))
+    const ready = await fetch(`${agent.url}/ready`, { signal: AbortSignal.timeout(10_000) })
+    assert.equal(ready.status, 503)
+    assert.match(await ready.text(), /redis does not answer/)
+    const redis = await startRedis({ port })
+    await until('the goal is reached', async () => (await total()) === 3)
+    await agent.stop()
+    await redis.stop()
   })
 
   it('behavior: stopping waits for the running job, and starts no other', async () => {
