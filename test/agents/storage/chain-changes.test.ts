@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { readDealState, readRound } from '../../../sdk/chain/storage.ts'
+import { handOverCall } from '../../../sdk/chain/storage-calls.ts'
+import { marketDomain, signStorageMessage } from '../../../sdk/protocol/typed-data.ts'
+import { at } from '../../support/content.ts'
+import { until } from '../../support/until.ts'
+import { type StorageAgent, type StorageWorld, startWorld } from './storage-world.ts'
+import {
+  assign,
+  collectSignatures,
+  makeDeal,
+  prepareRandom,
+  proposalOf,
+  putShards,
+  seal,
+  shardUrl,
+  submit,
+} from './upload-deal.ts'
+
+describe('storage agents while the chain changes its mind', () => {
+  let world: StorageWorld
+  let agents: StorageAgent[]
+
+  before(async () => {
+    world = await startWorld({ providers: 7 })
+    agents = await Promise.all(
+      world.providers.map((provider) => provider.start({ REPAIR_RETRY_BLOCKS: '2' })),
+    )
+  })
+  after(() => world.stop())
+
+  it('behavior: a seal that a reorganization undid is forgotten, and the same signatures seal again', async () => {
+    const prepared = prepareRandom(50_000, 51)
+    const keepers = assign(prepared, world.providers.slice(0, 6))
+    const txSeq = await submit(world, prepared)
+    await putShards(txSeq, prepared, keepers)
+    const signed = await collectSignatures(txSeq, proposalOf(prepared, keepers), keepers)
+    await world.anvil.mine(3)
+    await seal(world, txSeq, prepared, signed)
+    await world.anvil.mine(2)
+    await world.settle(agents)
+    assert.ok(agents.every(({ context }) => context.index.deal(txSeq)))
+    await world.anvil.rpc('anvil_reorg', 4, [])
+    assert.equal(await readDealState(world.chain, txSeq), 'submitted')
+    await world.anvil.mine(1)
+    await until('all have forgotten the seal', () =>
+      agents.every(
+        ({ context }) => context.index.deal(txSeq) === undefined && context.index.entryCount() === 0,
+      ),
+    )
+    assert.equal((await fetch(shardUrl(at(keepers, 0), txSeq, 0))).status, 403)
+    await seal(world, txSeq, prepared, signed)
+    await world.settle(agents)
+    await until('all know the seal again', () => agents.every(({ context }) => context.index.deal(txSeq)))
+    assert.equal((await fetch(shardUrl(at(keepers, 0), txSeq, 0))).status, 200)
+  })
+
+  it('behavior: a shard that is handed over is rebuilt by its successor and deleted by its predecessor', async () => {
+    const prepared = prepareRandom(400_000, 52)
+    const { txSeq, keepers, proposal } = await makeDeal(world, prepared, {
+      providers: world.providers.slice(0, 6),
+    })
+    await world.settle(agents)
+    await world.enterPeriod((await world.period()) + 1n)
+    const shardIndex = 3
+    const [former, successor] = [at(keepers, shardIndex), world.provider(6)]
+    const { chain } = world
+    const { pricePerSectorPeriod, shardHeight } = await chain.contracts.market.deal(txSeq)
+    const ratePerPeriod =
+      (2n ** shardHeight * pricePerSectorPeriod * (10_000n - chain.terms.potBps)) / 10_000n
+    const validUntil = BigInt(await world.head()) + 50n
+    const signature = await signStorageMessage(
+      successor.wallet,
+      marketDomain(chain.chainId, chain.book.contracts.StorageMarket.address),
+      {
+        type: 'Takeover',
+        message: {
+          txSeq,
+          shardIndex: BigInt(shardIndex),
+          custodyRoot: proposal.custodyRoot,
+          ratePerPeriod,
+          validUntil,
+        },
+      },
+    )
+    const call = handOverCall(chain, {
+      txSeq,
+      shardIndex,
+      successor: successor.wallet.address,
+      providers: keepers.map(({ wallet }) => wallet.address),
+      shardRoots: prepared.roots,
+      validUntil,
+      signature,
+    })
+    await stopAndStart(async () => {
+      await world.send(former.wallet, call)
+    })
+    await world.manualBlocks()
+    const held = (index: number) => agents[index]?.context.shards.info({ txSeq, index: shardIndex })
+    await world.advance('the successor has the shard', () => held(6)?.state === 'complete')
+    const response = await fetch(shardUrl(successor, txSeq, shardIndex))
+    assert.ok(Buffer.from(await response.arrayBuffer()).equals(at(prepared.shards, shardIndex)))
+
+    const period = (await world.period()) + 1n
+    await world.enterPeriod(period)
+    await world.advance('the round is open', async () => (await readRound(chain, period)).draws > 0, {
+      blocks: 8,
+    })
+    await world.advance('the predecessor has deleted it', () => held(3) === undefined, {
+      blocks: 120,
+      blockMs: 100,
+    })
+    const { prover } = chain.contracts
+    const missed = await prover.queryFilter(prover.filters.Missed())
+    const fault = missed.find((event) => event.args.period === period)
+    assert.equal(fault, undefined)
+
+    /** One key has one sender: the agent of the account rests while the test sends from it. */
+    async function stopAndStart(send: () => Promise<void>): Promise<void> {
+      const index = world.providers.indexOf(former)
+      await agents[index]?.stop()
+      await send()
+      agents[index] = await former.start({ REPAIR_RETRY_BLOCKS: '2' })
+    }
+  })
+})
