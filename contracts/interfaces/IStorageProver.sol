@@ -136,10 +136,12 @@ interface IStorageProver is IStakedService {
         CustodyProof calldata custody
     ) external;
 
-    /// @notice Reports a draw that nobody answered in time: slash, strike, and the period's pay forfeited.
+    /// @notice Reports a draw that nobody answered in time: slash, strike, and the period's pay forfeited. Anyone; paid its
+    /// share of the slash and one bounty, together at most half of the slash.
     function reportMiss(uint256 period, uint256 draw, uint256 entryIndex, CustodyProof calldata custody) external;
 
-    /// @notice Lifts a suspension once strikes have aged out and the stake suffices; from the next period on.
+    /// @notice Lifts a suspension once strikes have aged out and the stake suffices; from the next period on. Only the
+    /// provider itself: back in service it can be slashed again.
     function reinstate(address provider) external;
 
     /// @notice Moves the tail past dead entries, and appends live ones anew when the line is mostly dead. Bounded, by anyone.

@@ -51,6 +51,7 @@ interface IStorageStreams {
     error NotDeployer(address caller);
     error NotAuthorized(address caller);
     error NothingToWithdraw(address account);
+    error ZeroAddress();
     error TransferFailed(address to, uint256 amountWei);
     error EscrowTooLow(uint256 txSeq, uint256 neededWei, uint256 escrowWei);
     /// @notice The account's stream lags more than 64 buckets behind: call `claim` for it first, or `advancePot` when

@@ -119,16 +119,15 @@ library RateLib {
         stream.ending[endPeriod] -= rate;
     }
 
-    /// @notice One slash that the account must be able to pay; raised by each of its deals, forgotten with the last.
+    /// @notice One slash that the account must be able to pay, as its latest deal says.
     function slashNeed(Stream storage stream) internal view returns (uint256) {
         return stream.slashNeedGwei * NEED_UNIT_WEI;
     }
 
-    /// @notice Raises the need to `needWei`; a stream without custody starts with it anew. The stream must be settled.
-    function raiseSlashNeed(Stream storage stream, uint256 needWei) internal {
-        uint256 needGwei = Math.ceilDiv(needWei, NEED_UNIT_WEI);
-        bool empty = stream.rate == 0 && stream.pending == 0;
-        if (empty || stream.slashNeedGwei < needGwei) stream.slashNeedGwei = needGwei.toUint56();
+    /// @notice Sets the need to `needWei`, up or down: kept as a maximum, one deal at a huge price would bind a stake for as
+    /// long as the account has any deal. A slash is never above the lock, so it stays covered.
+    function setSlashNeed(Stream storage stream, uint256 needWei) internal {
+        stream.slashNeedGwei = Math.ceilDiv(needWei, NEED_UNIT_WEI).toUint56();
     }
 
     /// @notice The greater of the rate in force and the rate after the pending change. The stream must be settled.

@@ -113,6 +113,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
     uint256 private _pricePerSectorPeriod;
     mapping(uint256 txSeq => DealSlots) private _deals;
     mapping(address owner => address) private _sealers;
+    mapping(address successor => mapping(bytes32 structHash => bool)) private _usedTakeovers;
 
     constructor(
         address owner_,
@@ -126,7 +127,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
             params_.minTermPeriods != 0 && params_.minTermPeriods <= params_.defaultTermPeriods
                 && params_.defaultTermPeriods <= params_.maxTermPeriods
                 && params_.bucketPeriods == streams_.bucketPeriods()
-                && params_.sealDeadlineBlocks != 0 && params_.potBps <= BPS && params_.faultTolerance != 0
+                && params_.sealDeadlineBlocks != 0 && params_.potBps < BPS && params_.faultTolerance != 0
                 && params_.faultTolerance <= DealPriceLib.MIN_PARITY,
             InvalidParams()
         );
@@ -217,7 +218,7 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         bytes32 root = _settledRoot(change.txSeq, slots, from);
         bytes32 nextRoot = _successorRoot(change, slots, root);
         uint256 rateWei = _shardRate(slots);
-        _checkTakeover(change, root, rateWei);
+        _useTakeover(change, root, rateWei);
 
         slots.custodyRoot = root;
         slots.nextCustodyRoot = nextRoot;
@@ -434,8 +435,9 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         uint256 periods = plan.endPeriod - plan.startPeriod;
         uint256 escrowWei = _streams.escrowOf(txSeq);
         plan.sectorPriceWei = DealPriceLib.sectorPrice(escrowWei, storedSectors, periods);
-        require(plan.sectorPriceWei != 0, PriceTooLow(escrowWei, storedSectors * periods));
         plan.shardRateWei = DealPriceLib.shardRate(plan.sectorPriceWei, plan.shardSectors, _potBps);
+        // A custody without pay would need no stake.
+        require(plan.shardRateWei != 0, PriceTooLow(escrowWei, storedSectors * periods));
     }
 
     /// @dev The request is about the file that was submitted, and its data shards are that file.
@@ -519,8 +521,9 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         );
     }
 
-    /// @dev The successor signed exactly this takeover and may take it on.
-    function _checkTakeover(HandOver calldata change, bytes32 root, uint256 rateWei) private view {
+    /// @dev The successor signed exactly this takeover, for one time, and may take it on. Once is needed since a custody
+    /// root comes back when a shard does.
+    function _useTakeover(HandOver calldata change, bytes32 root, uint256 rateWei) private {
         address successor = change.successor;
         require(block.number <= change.validUntil, CustodyOfferExpired(successor, change.validUntil));
         require(!_streams.isSuspended(successor), ProviderSuspended(successor));
@@ -530,6 +533,8 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
         require(
             _isSignedBy(successor, _hashTypedDataV4(hash), change.signature), InvalidCustodySignature(successor)
         );
+        require(!_usedTakeovers[successor][hash], TakeoverUsed(change.txSeq, successor));
+        _usedTakeovers[successor][hash] = true;
     }
 
     /// @dev Key first, ERC-1271 second: a plain account's code is then never looked up, which costs a cold read each.

@@ -37,6 +37,7 @@ import {MerkleLib} from "../libraries/MerkleLib.sol";
 /// 4. tail <= start of every live deal's newest entry: every live sector lies exactly once in [tail, end).
 /// 5. After `moveTail` has nothing to move, span <= 2 x live: a live sector's chance is at least D / live with at most
 ///    2 D + 1 draws. Without it the draws stop at 8 D.
+/// 6. Of a slash at most half comes back to its reporter, bounty included: reporting oneself never pays.
 contract StorageProver is IStorageProver {
     using SafeCast for uint256;
 
@@ -208,12 +209,13 @@ contract StorageProver is IStorageProver {
         ) {
             _streams.suspend(provider);
         }
-        uint256 bountyWei = _rounds[period].bountyWei;
+        uint256 bountyWei = Math.min(_rounds[period].bountyWei, slashedWei * (BPS / 2 - _reporterBps) / BPS);
         if (bountyWei != 0) _streams.payBounty(msg.sender, bountyWei);
     }
 
     /// @inheritdoc IStorageProver
     function reinstate(address provider) external {
+        require(msg.sender == provider, NotAuthorized(msg.sender));
         require(_streams.isSuspended(provider), NotSuspended(provider));
         uint256 strikes = strikesOf(provider);
         require(strikes < _maxStrikes, StillStruck(provider, strikes));

@@ -218,6 +218,7 @@ contract StorageStreams is IStorageStreams {
 
     /// @inheritdoc IStorageStreams
     function withdraw(address to) external returns (uint256 amountWei) {
+        require(to != address(0), ZeroAddress());
         amountWei = _credits[msg.sender];
         require(amountWei != 0, NothingToWithdraw(msg.sender));
         delete _credits[msg.sender];
@@ -311,7 +312,7 @@ contract StorageStreams is IStorageStreams {
     {
         _settleFully(provider);
         RateLib.Stream storage stream = _streams[provider];
-        stream.raiseSlashNeed(slashNeedWei);
+        stream.setSlashNeed(slashNeedWei);
         stream.add(rate, endPeriod);
         return _need(stream, stream.peakRate());
     }

@@ -350,7 +350,7 @@ describe('seal', () => {
         const neededWei = await market.quote(1n, 8n, params.defaultTermPeriods)
         await market
           .connect(uploader)
-          .configure(seq, 8, params.defaultTermPeriods, { value: neededWei - escrowWei })
+          .configure(seq, 8, params.defaultTermPeriods, { value: 2n * neededWei - escrowWei })
         await trySeal(request)
       }))
 

@@ -253,8 +253,9 @@ describe('suspension', () => {
 
   it('behavior: strikes age out; reinstated, it is paid again from the next period on', () =>
     system.rolledBack(async () => {
-      const { prover, streams, params } = system
+      const { streams, params } = system
       const careless = at(deal.holders, 0)
+      const prover = system.prover.connect(signerOf(careless))
       await revertsWith(prover.reinstate(careless), prover, 'NotSuspended', [careless])
       await missUntilSuspended(system, deal, { address: careless })
       const struckIn = (await prover.queryFilter(prover.filters.Missed(undefined, undefined, careless))).map(
@@ -297,9 +298,9 @@ describe('suspension', () => {
       const backingWei = await staking.backing(draw.holder, prover)
       assert.equal(backingWei, needWei - 1n)
       const args = [draw.holder, needWei, backingWei]
-      await revertsWith(prover.reinstate(draw.holder), prover, 'InsufficientStake', args)
+      await revertsWith(prover.connect(provider).reinstate(draw.holder), prover, 'InsufficientStake', args)
       await staking.connect(provider).cancelDeallocation(prover)
-      await prover.reinstate(draw.holder)
+      await prover.connect(provider).reinstate(draw.holder)
       assert.equal(await streams.isSuspended(draw.holder), false)
       assert.ok((await currentPeriod(system)) === period)
     }))

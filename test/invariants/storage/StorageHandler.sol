@@ -166,6 +166,7 @@ abstract contract StorageHandler is StorageActors {
         if (!streams.isSuspended(provider) || prover.strikesOf(provider) >= 3) return;
         _cover(provider, 0);
         if (staking.backing(provider, address(prover)) < streams.needOf(provider)) return;
+        vm.prank(provider);
         prover.reinstate(provider);
         uint256 current = beacon.currentPeriod();
         for (uint256 p = suspendedFrom[provider]; p <= current && p <= lastEnd; ++p) barred[provider][p] = true;
