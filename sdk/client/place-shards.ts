@@ -40,6 +40,7 @@ export function createPlacement(options: {
   assertUnchanged(): Promise<void>
   onBytes(sentBytes: number, totalBytes: number): void
   onReplace(operator: string, error: unknown): void
+  chunkTimeoutMs?: number
   signal?: AbortSignal
 }): Placement {
   const { txSeq, prepared, reader, candidates, limit, spare, signal } = options
@@ -99,6 +100,7 @@ export function createPlacement(options: {
           ref: { txSeq, index },
           root,
           signal: AbortSignal.any([own, signal].filter((one) => one !== undefined)),
+          ...(options.chunkTimeoutMs === undefined ? {} : { chunkTimeoutMs: options.chunkTimeoutMs }),
           onBytes(bytes) {
             partBytes += bytes
             sentBytes += bytes

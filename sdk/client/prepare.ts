@@ -66,6 +66,7 @@ export async function prepareFile(options: prepareFile.Options): Promise<Prepare
 
   try {
     await Promise.all(Array.from({ length: pool.width }, work))
+    signal?.throwIfAborted()
     await source.assertUnchanged?.()
   } catch (error) {
     if (signal?.aborted) throw new ZerogError('ABORTED', undefined, { cause: error })

@@ -24,10 +24,10 @@ export async function sendShard(
     root: string
     signal?: AbortSignal
     onBytes?: (bytes: number) => void
-    minBytesPerSec?: number
+    chunkTimeoutMs?: number
   },
 ): Promise<void> {
-  const { ref, root, signal, onBytes, minBytesPerSec = MIN_BYTES_PER_SEC } = options
+  const { ref, root, signal, onBytes } = options
   const total = reader.shardBytes
   const limits = signal === undefined ? {} : { signal }
   const startedMs = Date.now()
@@ -51,7 +51,8 @@ export async function sendShard(
   async function sendNext(offset: number): Promise<ShardProgress> {
     const bytes = await reader.read(ref.index, Math.min(offset, total - 1))
     const from = Math.min(offset, total - 1)
-    const timeoutMs = Math.max(MIN_CHUNK_MS, (bytes.length / minBytesPerSec) * 1000)
+    const slowestMs = Math.max(MIN_CHUNK_MS, (bytes.length / MIN_BYTES_PER_SEC) * 1000)
+    const timeoutMs = options.chunkTimeoutMs ?? slowestMs
     const next = await client.putChunk(ref, { root, offset: from, total, bytes }, { ...limits, timeoutMs })
     if (!next.complete && next.offset <= offset)
       throw new ZerogError('PEER_MISBEHAVED', 'the provider does not take the bytes that it asks for')

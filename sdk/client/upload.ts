@@ -83,6 +83,8 @@ export declare namespace uploadFile {
     /** Threads for the hashing; this thread alone by default. */
     pool?: HashPool
     onProgress?: (progress: UploadProgress) => void
+    /** A provider that takes longer for one chunk, twice in a row, is replaced; 10 s, or 64 KiB/s, by default. */
+    chunkTimeoutMs?: number
     signal?: AbortSignal
   }
 }
@@ -200,6 +202,7 @@ async function startPlacement(
     assertUnchanged: async () => source.assertUnchanged?.(),
     onBytes: (doneBytes, totalBytes) => onProgress?.({ stage: 'send', doneBytes, totalBytes }),
     onReplace: (provider, error) => onProgress?.({ stage: 'replaced', provider, code: errorCode(error) }),
+    ...(options.chunkTimeoutMs === undefined ? {} : { chunkTimeoutMs: options.chunkTimeoutMs }),
     ...signalOf(signal),
   })
 }

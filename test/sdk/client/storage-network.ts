@@ -6,6 +6,7 @@ import { startStorageAgent } from '../../../agents/storage/agent.ts'
 import { storageEnv } from '../../../agents/storage/config.ts'
 import type { StorageContext } from '../../../agents/storage/context.ts'
 import { deployAll } from '../../../deploy/deploy-all.ts'
+import type { NetworkParams } from '../../../deploy/deploy-params.ts'
 import { localhost } from '../../../deploy/params/localhost.ts'
 import { parseAddressBook } from '../../../sdk/chain/address-book.ts'
 import type { ChainCall } from '../../../sdk/chain/chain-call.ts'
@@ -18,6 +19,19 @@ import { tempDir } from '../../support/temp-dir.ts'
 
 const PHRASE = 'test test test test test test test test test test test junk'
 const STAKE_WEI = 10n ** 19n
+
+/** Periods so long that no audit begins within a test: a block comes with each transaction only. */
+const quietNetwork: NetworkParams = {
+  ...localhost,
+  resolve(measured) {
+    const params = localhost.resolve(measured)
+    return {
+      ...params,
+      beacon: { ...params.beacon, periodBlocks: 6_000 },
+      prover: { ...params.prover, windowBlocks: 2_000 },
+    }
+  },
+}
 
 export type TestProvider = {
   readonly address: string
@@ -45,7 +59,7 @@ export async function startStorageNetwork({
     pollingInterval: 50,
   })
   const directory = tempDir()
-  await deployAll({ provider: rpc, signer: account(1, rpc), network: localhost, directory, pollMs: 20 })
+  await deployAll({ provider: rpc, signer: account(1, rpc), network: quietNetwork, directory, pollMs: 20 })
   const bookFile = join(directory, '31337.json')
   const { default: bookJson } = await import(bookFile, { with: { type: 'json' } })
   const book = parseAddressBook(bookJson)
@@ -106,6 +120,8 @@ export async function startStorageNetwork({
     providers,
     account: (index: number) => account(index, rpc),
     send,
+    /** Lets clients reach a provider elsewhere, such as behind a proxy. */
+    setEndpoint: (index: number, url: string) => send(account(8 + index, rpc), setEndpointCall(chain, url)),
     /** A chain as another account sees it. */
     chainOf: (signer: BaseWallet): Promise<Chain> =>
       connectChain({ provider: rpc, addressBook: book, signer }),

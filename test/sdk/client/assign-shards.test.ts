@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { type Assignment, assignShards, type Keeper } from '../../../sdk/client/assign-shards.ts'
+
+const keepers = (...capacities: number[]): Keeper[] =>
+  capacities.map((capacityShards, i) => ({ operator: `p${i}`, capacityShards }))
+
+function countsOf(assignment: Assignment | undefined): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const operator of assignment?.values() ?? []) counts[operator] = (counts[operator] ?? 0) + 1
+  return counts
+}
+
+describe('assignShards', () => {
+  it('takes as few providers as the limit allows, the preferred ones, evenly', () => {
+    const assignment = assignShards({ shards: 24, limit: 4, keepers: keepers(9, 9, 9, 9, 9, 9, 9, 9) })
+    assert.deepEqual(countsOf(assignment), { p0: 4, p1: 4, p2: 4, p3: 4, p4: 4, p5: 4 })
+    const small = assignShards({ shards: 9, limit: 4, keepers: keepers(9, 9, 9, 9) })
+    assert.deepEqual(countsOf(small), { p0: 3, p1: 3, p2: 3 })
+  })
+
+  it('takes more when some have little room', () => {
+    const assignment = assignShards({ shards: 9, limit: 4, keepers: keepers(1, 1, 9, 9, 9) })
+    assert.deepEqual(countsOf(assignment), { p0: 1, p1: 1, p2: 4, p3: 3 })
+  })
+
+  it('moves only the shards of a provider that has gone, to a spare one first', () => {
+    const before = assignShards({ shards: 24, limit: 4, keepers: keepers(9, 9, 9, 9, 9, 9, 9) })
+    const left = keepers(9, 9, 9, 9, 9, 9, 9).filter(({ operator }) => operator !== 'p2')
+    const current = new Map([...(before ?? [])].filter(([, operator]) => operator !== 'p2'))
+    const after = assignShards({ shards: 24, limit: 4, keepers: left, current })
+    for (const [index, operator] of before ?? [])
+      assert.equal(after?.get(index), operator === 'p2' ? 'p6' : operator)
+  })
+
+  it('is undefined when there is too little room under the limit', () => {
+    assert.equal(assignShards({ shards: 24, limit: 4, keepers: keepers(9, 9, 9, 9, 9) }), undefined)
+    assert.equal(assignShards({ shards: 1, limit: 0, keepers: keepers(9) }), undefined)
+    assert.equal(assignShards({ shards: 1, limit: 1, keepers: [] }), undefined)
+  })
+
+  it('finds an assignment whenever there is one, and never exceeds limit or room', () => {
+    const capacities = fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 12 })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 80 }),
+        fc.integer({ min: 0, max: 32 }),
+        capacities,
+        fc.array(fc.nat(11), { maxLength: 20 }),
+        (shards, limit, rooms, held) => {
+          const current = new Map(held.slice(0, shards).map((keeper, index) => [index, `p${keeper}`]))
+          const made = assignShards({ shards, limit, keepers: keepers(...rooms), current })
+          const room = rooms.reduce((sum, capacity) => sum + Math.min(capacity, limit), 0)
+          assert.equal(made !== undefined, room >= shards)
+          if (made === undefined) return
+          assert.equal(made.size, shards)
+          for (const [operator, count] of Object.entries(countsOf(made))) {
+            assert(count <= limit && count <= (rooms[Number(operator.slice(1))] ?? 0))
+          }
+        },
+      ),
+    )
+  })
+})
