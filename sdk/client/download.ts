@@ -67,6 +67,7 @@ export async function downloadFile(options: downloadFile.Options): Promise<Downl
       ...limits,
       ...(onProgress === undefined ? {} : { onProgress }),
     })
+    signal?.throwIfAborted()
     await sink.commit()
     return {
       root: file.root,
@@ -77,7 +78,7 @@ export async function downloadFile(options: downloadFile.Options): Promise<Downl
     }
   } catch (error) {
     await sink.discard()
-    throw error
+    throw signal?.aborted ? new ZerogError('ABORTED', undefined, { cause: error }) : error
   }
 }
 
@@ -119,6 +120,7 @@ async function readRange(context: ColumnContext, job: ReadJob): Promise<number[]
     const missing = wanted.filter((index) => !roots.get(index)?.has(chunk))
     if (missing.length === 0) return
     for (const cell of await fetchColumn(context, { chunk, wanted: missing, signal })) {
+      signal.throwIfAborted()
       if (!cell.isProved) rebuilt.add(cell.index)
       const own = roots.get(cell.index) ?? new Map<number, Uint8Array>()
       roots.set(cell.index, own.set(chunk, cell.root))
