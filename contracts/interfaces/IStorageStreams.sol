@@ -50,6 +50,7 @@ interface IStorageStreams {
     error AlreadyWired();
     error NotDeployer(address caller);
     error NotAuthorized(address caller);
+    error ZeroAddress();
     error NothingToWithdraw(address account);
     error ZeroAddress();
     error TransferFailed(address to, uint256 amountWei);

@@ -11,7 +11,7 @@ import {
   enterPeriod,
   type StorageSystem,
 } from '../../support/storage-fixture.ts'
-import { answerOf, type Draw, openNextRound, sendAnswer } from '../../support/storage-rounds.ts'
+import { answerOf, type Draw, openNextRound, sendAnswer, sendReport } from '../../support/storage-rounds.ts'
 import { headerRlp } from '../staking/header-rlp.ts'
 
 const FILE = shardFile(sampleBytes(40_000))
@@ -253,5 +253,7 @@ describe('StorageProver.answer', () => {
     assert.ok(BigInt(opened.draws.length) > own.params.targetDraws, 'dead ranges add draws')
     const args = [short.txSeq, opened.period]
     await revertsWith(sendAnswer(own, answerOf(at(dead, 0))), own.prover, 'DeadRange', args)
+    await enterPeriod(own, opened.period, 2n * own.params.windowBlocks)
+    await revertsWith(sendReport(own, at(dead, 0)), own.prover, 'DeadRange', args)
   })
 })

@@ -212,6 +212,8 @@ describe('StorageStreams: refunds, bonds, bounties', () => {
     assert.equal(await streams.bondsWei(), 0n)
     await conserved()
 
+    const nobody = streams.connect(alice).withdraw(`0x${'00'.repeat(20)}`)
+    await revertsWith(nobody, streams, 'ZeroAddress')
     const before = await chain.ethers.provider.getBalance(chain.signer(9))
     await streams.connect(alice).withdraw(chain.signer(9))
     assert.equal((await chain.ethers.provider.getBalance(chain.signer(9))) - before, BOND_WEI)
