@@ -81,6 +81,8 @@ export function openDealIndex(store: Store) {
   let revision = 0
   let appliedTo = -1
   let rereadFrom: number | undefined
+  // Asked at every block, changed by few.
+  let network: { id: string; providers: readonly string[] } = { id: '', providers: [] }
 
   function deal(txSeq: bigint): IndexedDeal | undefined {
     const row = store.get<DealRow>('SELECT * FROM deal WHERE tx_seq = ?', txSeq)
@@ -203,14 +205,17 @@ export function openDealIndex(store: Store) {
       return rows.map((row) => ({ txSeq: BigInt(row.tx_seq), index: row.shard_index, root: row.root }))
     },
 
-    /** Providers with custody in a deal that is live in `period` or begins with the next: the agents of the network. */
-    custodians(period: bigint): string[] {
+    /** Providers with custody in a deal that is live in `period` or begins later: the agents of the network. */
+    custodians(period: bigint): readonly string[] {
+      const id = `${period}-${revision}`
+      if (network.id === id) return network.providers
       const rows = store.all<{ provider: string }>(
         `SELECT DISTINCT c.provider FROM custody AS c JOIN deal ON deal.tx_seq = c.tx_seq
          WHERE deal.end_period > ? ORDER BY c.provider`,
         period,
       )
-      return rows.map((row) => row.provider)
+      network = { id, providers: rows.map((row) => row.provider) }
+      return network.providers
     },
 
     /** Deals whose term was over before `period`, not closed yet, in which `provider` had custody; at most 64. */

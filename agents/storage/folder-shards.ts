@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
@@ -8,7 +7,7 @@ import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
 import type { Store } from '../kernel/store.ts'
 import { createKeyedLock } from './keyed-lock.ts'
 import { recoverShards } from './recover-shards.ts'
-import { fileBytes, removeShardFiles, shardPath, syncFolder, writeWhole } from './shard-files.ts'
+import { fileBytes, isMissing, removeShardFiles, shardPath, syncFolder, writeWhole } from './shard-files.ts'
 import { createShardIntake, keyText, readPieces } from './shard-intake.ts'
 import {
   createShardHasher,
@@ -78,24 +77,33 @@ export async function openFolderShards({
     await removeShardFiles(folder, record)
   }
 
+  function damaged(record: ShardRecord, cause?: unknown): ZerogError {
+    records.setState(record, 'damaged')
+    return new ZerogError('SHARD_INCOMPLETE', 'the shard is damaged and will be repaired', { cause })
+  }
+
+  async function openFile(record: ShardRecord, kind: 'shard' | 'levels'): Promise<FileHandle> {
+    try {
+      return await open(shardPath(folder, record, kind), 'r')
+    } catch (error) {
+      // Anything else (too many open files) says nothing about the shard.
+      throw isMissing(error) ? damaged(record, error) : error
+    }
+  }
+
   async function readAt(record: ShardRecord, kind: 'shard' | 'levels', start: number, length: number) {
     const bytes = new Uint8Array(length)
-    let done = 0
-    const handle = await open(shardPath(folder, record, kind), 'r').catch(() => undefined)
-    if (handle) {
-      try {
-        while (done < length) {
-          const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
-          if (bytesRead === 0) break
-          done += bytesRead
-        }
-      } finally {
-        await handle.close()
+    const handle = await openFile(record, kind)
+    try {
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
+        if (bytesRead === 0) throw damaged(record)
+        done += bytesRead
       }
+      return bytes
+    } finally {
+      await handle.close()
     }
-    if (done === length) return bytes
-    records.setState(record, 'damaged')
-    throw new ZerogError('SHARD_INCOMPLETE', 'the shard is damaged and will be repaired')
   }
 
   /** Siblings from the root of a whole block (a segment or higher, or the shard) up to the shard's root. */
@@ -161,10 +169,11 @@ export async function openFolderShards({
       return readAt(record, 'shard', start, length)
     },
 
-    stream: (key, start, length) => {
+    stream: async (key, start, length) => {
       const record = complete(key)
       checkRange(record, start, length)
-      return createReadStream(shardPath(folder, key, 'shard'), { start, end: start + length - 1 })
+      const handle = await openFile(record, 'shard')
+      return handle.createReadStream({ start, end: start + length - 1 })
     },
 
     chunk: async (key, height, index) => {

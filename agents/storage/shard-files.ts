@@ -47,9 +47,14 @@ export async function fileBytes(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
+}
+
+/** Whether an error of the file system says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT'
 }
 
 /** Removes the files of one shard, and its folder when nothing is left in it. */

@@ -131,6 +131,7 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
       const key = keyOf(request)
       const info = await readable(request, key)
       const range = parseReadRange(request.headers.range, info.bytes)
+      const body = await shards.stream(key, range.start, range.length)
       reply
         .status(range.partial ? 206 : 200)
         .type('application/octet-stream')
@@ -141,7 +142,7 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
         reply.header('content-range', `bytes ${range.start}-${range.start + range.length - 1}/${info.bytes}`)
       }
       storageMetrics.servedBytes.inc(range.length)
-      return reply.send(shards.stream(key, range.start, range.length))
+      return reply.send(body)
     },
   )
 

@@ -55,7 +55,7 @@ export type ShardStore = {
   write(chunk: ShardWrite): Promise<ShardInfo>
   /** Bytes [start, start + length) of a complete shard. */
   read(key: ShardKey, start: number, length: number): Promise<Uint8Array>
-  stream(key: ShardKey, start: number, length: number): Readable
+  stream(key: ShardKey, start: number, length: number): Promise<Readable>
   /** Chunk number `index` of 2^height sectors, with its path. */
   chunk(key: ShardKey, height: number, index: number): Promise<ShardChunk>
   /**

@@ -56,23 +56,33 @@ export const answerDraw: Duty<Answer, StorageContext> = {
 /** The sector of a draw with a path that leads to the shard's root: from disk, else rebuilt from the other shards. */
 async function readSector(ctx: StorageContext, item: Answer): Promise<ShardChunk> {
   const key = { txSeq: item.txSeq, index: item.shardIndex }
-  try {
-    const chunk = await ctx.shards.chunk(key, 0, item.sector)
-    if (leadsToRoot(ctx, item, chunk)) return chunk
-  } catch (error) {
-    const code = errorCode(error)
-    if (code !== 'SHARD_UNKNOWN' && code !== 'SHARD_INCOMPLETE')
-      ctx.log.warn({ ...key, err: error }, 'shard cannot be read')
-  }
-  ctx.log.warn({ ...key, period: item.period, draw: item.draw }, 'shard is damaged, the sector is rebuilt')
-  ctx.storageMetrics.rotten.inc()
-  ctx.shards.markDamaged(key)
+  const own = await readOwn(ctx, item)
+  if (own) return own
+  ctx.log.warn({ ...key, period: item.period, draw: item.draw }, 'the sector is rebuilt from other shards')
   const chunk = await rebuildSector(ctx, item)
   if (!leadsToRoot(ctx, item, chunk)) {
     throw new ZerogError('ROOT_MISMATCH', 'the rebuilt sector is not of the shard', { retryable: true })
   }
   ctx.storageMetrics.answeredFromPeers.inc()
   return chunk
+}
+
+/** The sector from disk, or undefined when it is not what it ought to be; the shard then counts as damaged. */
+async function readOwn(ctx: StorageContext, item: Answer): Promise<ShardChunk | undefined> {
+  const key = { txSeq: item.txSeq, index: item.shardIndex }
+  try {
+    const chunk = await ctx.shards.chunk(key, 0, item.sector)
+    if (leadsToRoot(ctx, item, chunk)) return chunk
+    ctx.storageMetrics.rotten.inc()
+    ctx.shards.markDamaged(key)
+  } catch (error) {
+    // Whatever keeps the disk from answering, the draw does not wait for it.
+    const code = errorCode(error)
+    if (code === 'ABORTED') throw error
+    if (code !== 'SHARD_UNKNOWN' && code !== 'SHARD_INCOMPLETE')
+      ctx.log.warn({ ...key, err: error }, 'shard cannot be read')
+  }
+  return undefined
 }
 
 /** Rebuilds the segment around the sector; what lies above it comes from the shard's own levels. */

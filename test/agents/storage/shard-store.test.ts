@@ -88,7 +88,7 @@ describe('shard store', () => {
       const info = await shards.write(chunkOf(bytes))
       assert.equal(info.state, 'complete')
       assert.deepEqual(await shards.read(key, 0, bytes.length), bytes)
-      const streamed = Buffer.concat(await shards.stream(key, 1, bytes.length - 1).toArray())
+      const streamed = Buffer.concat(await (await shards.stream(key, 1, bytes.length - 1)).toArray())
       assert.ok(streamed.equals(bytes.subarray(1)))
       const shardHeight = Math.log2(sectors)
       const root = merkleRoot(hasher, bytes)
@@ -161,6 +161,19 @@ describe('shard store', () => {
     assert.equal(shards.list().length, 1)
     await shards.remove(key)
     assert.equal(shards.usedBytes(), 0)
+  })
+
+  it('error: a disk without room ends in DISK_FULL, and the upload goes on when there is some', async () => {
+    const { shards, folder } = await openShards()
+    const bytes = randomBytes(1024 * SECTOR_BYTES, 19)
+    const part = join(folder, '7', '3.part')
+    mkdirSync(join(folder, '7'))
+    // The kernel's own full device: every write to it fails with ENOSPC.
+    symlinkSync('/dev/full', part)
+    await assert.rejects(shards.write(chunkOf(bytes)), codeOf('DISK_FULL', { systemCode: 'ENOSPC' }))
+    assert.equal(shards.info(key)?.offset, 0)
+    rmSync(part)
+    assert.equal((await shards.write(chunkOf(bytes))).state, 'complete')
   })
 
   it('error: a body longer or shorter than its range', async () => {
