@@ -43,7 +43,9 @@ export type DevnetOptions = {
   agentCount: number
   /** More variables for the agents. */
   agentEnv?: Record<string, string>
+  /** Another chain than Hardhat's node, and how it is told to mine by itself. */
   startNode?: typeof startChainNode
+  mineEverySecond?: typeof mineEverySecond
   report?: (line: string) => void
   signal?: AbortSignal
 }
@@ -103,7 +105,7 @@ async function start(
     funds.map((key) => createOperator(chain, { ...key, port: ports[key.name] ?? 0 })),
   )
   report(`operators  ${operators.length} staked and registered`)
-  await mineEverySecond(node.provider)
+  await (options.mineEverySecond ?? mineEverySecond)(node.provider)
 
   const log = createLog({ name: 'devnet', level: 'silent' })
   const redis = await openRedis({ dataDir: join(folder, 'redis'), signal, log })

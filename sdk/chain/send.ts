@@ -24,6 +24,7 @@ export type TxSender = {
 }
 
 const MINED_TIMEOUT_MS = 300_000
+const SPARE_GAS = 50_000n
 
 /**
  * A sender over an ethers signer or browser wallet: simulates, sends, waits for one confirmation.
@@ -58,8 +59,8 @@ async function sendWith(signer: Signer, request: SendRequest): Promise<Transacti
   const options = signal === undefined ? {} : { signal }
   const tx = { to, data, value: valueWei, ...(nonce === undefined ? {} : { nonce }) }
   const gas = await read(signer.estimateGas(tx), options)
-  // A tenth above the estimate: state may move between the simulation and the block.
-  const response = await read(signer.sendTransaction({ ...tx, gasLimit: (gas * 11n) / 10n }), {
+  // State may move between the simulation and the block: a fifth more, and room for two new storage slots.
+  const response = await read(signer.sendTransaction({ ...tx, gasLimit: (gas * 12n) / 10n + SPARE_GAS }), {
     ...options,
     timeoutMs: MINED_TIMEOUT_MS,
   })
