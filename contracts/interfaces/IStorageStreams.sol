@@ -52,7 +52,6 @@ interface IStorageStreams {
     error NotAuthorized(address caller);
     error ZeroAddress();
     error NothingToWithdraw(address account);
-    error ZeroAddress();
     error TransferFailed(address to, uint256 amountWei);
     error EscrowTooLow(uint256 txSeq, uint256 neededWei, uint256 escrowWei);
     /// @notice The account's stream lags more than 64 buckets behind: call `claim` for it first, or `advancePot` when
