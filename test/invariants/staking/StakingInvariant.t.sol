@@ -95,10 +95,14 @@ contract StakingInvariant {
     error Broken(uint256 law, uint256 left, uint256 right);
     error NeverHappened(bytes32 deed);
 
+    uint256 private constant LIVELY_DEEDS = 60;
+
     StakingDeeds private _deeds;
 
     function setUp() external {
         _deeds = new StakingDeeds();
+        // A lively state to begin from: a campaign is too short to reach one and break it.
+        for (uint256 i = 0; i < LIVELY_DEEDS; i++) _deed(uint256(keccak256(abi.encode(i))));
     }
 
     function targetContracts() external view returns (address[] memory targets) {
@@ -113,7 +117,7 @@ contract StakingInvariant {
 
     /// @notice One long random walk keeps the invariants, and every deed really happens in it, refusals included.
     function test_every_deed_happens() external {
-        for (uint256 i = 0; i < 400; i++) {
+        for (uint256 i = LIVELY_DEEDS; i < 400; i++) {
             _deed(uint256(keccak256(abi.encode(i))));
             if (i % 100 == 0) _hold();
         }
