@@ -14,7 +14,7 @@ export const galileo: NetworkParams = {
   },
   resolve: (measured) =>
     realTimeParams(measured, {
-      targetDraws: 24,
+      targetDraws: 64,
       parityBondWei: 10_000_000_000_000_000n,
       listPriceWei: 1_000_000n,
     }),

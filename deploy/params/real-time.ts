@@ -6,6 +6,9 @@ const PERIOD_SEC = 3_600
 const WINDOW_SEC = 600
 const SEAL_DEADLINE_SEC = 7_200
 
+/** A month of its pay stands behind a custody: so a slash deters down to about 0.01 % of the network (README). */
+const LOCK_DAYS = 30
+
 /** Fewer blocks would not leave an agent time for a retry on a chain with slow blocks. */
 const MIN_WINDOW_BLOCKS = 50
 
@@ -24,7 +27,7 @@ export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices:
   return {
     beacon: { periodBlocks, epochPeriods: dayPeriods, usesBlockHash: !prevRandaoVaries },
     staking: { exitDelayEpochs: 7, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
-    streams: { bucketPeriods: dayPeriods, lockPeriods: 3 * dayPeriods },
+    streams: { bucketPeriods: dayPeriods, lockPeriods: LOCK_DAYS * dayPeriods },
     prover: {
       targetDraws: prices.targetDraws,
       windowBlocks,
