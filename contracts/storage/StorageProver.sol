@@ -6,20 +6,13 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
 import {IStakedService} from "../interfaces/IStakedService.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
-import {CustodyView, IStorageMarket} from "../interfaces/IStorageMarket.sol";
-import {
-    CustodyProof,
-    IStorageProver,
-    LineEntry,
-    LineFigures,
-    ProverParams,
-    Round
-} from "../interfaces/IStorageProver.sol";
+import {CustodyView} from "../interfaces/IStorageMarket.sol";
+import {CustodyProof, IStorageProver, LineEntry, ProverParams, Round} from "../interfaces/IStorageProver.sol";
 import {IStorageStreams} from "../interfaces/IStorageStreams.sol";
-import {ClockLib} from "../libraries/ClockLib.sol";
 import {CustodyLib} from "../libraries/CustodyLib.sol";
 import {DrawLib} from "../libraries/DrawLib.sol";
 import {MerkleLib} from "../libraries/MerkleLib.sol";
+import {AuditLine} from "./AuditLine.sol";
 
 /// @title StorageProver
 /// @notice Proof of random access. Holds no money. Clock: block numbers, cut into periods by the Beacon.
@@ -33,18 +26,12 @@ import {MerkleLib} from "../libraries/MerkleLib.sol";
 /// Invariants:
 /// 1. Who must answer a draw is fixed by the figures and custody at the boundary: nothing done in a period changes its draws.
 /// 2. A draw is resolved at most once: one bounty, or one slash.
-/// 3. next.live = sectors of all deals that live in the next period before endings at its boundary = sum of later endings.
-/// 4. tail <= start of every live deal's newest entry: every live sector lies exactly once in [tail, end).
-/// 5. After `moveTail` has nothing to move, span <= 2 x live: a live sector's chance is at least D / live with at most
-///    2 D + 1 draws. Without it the draws stop at 8 D.
+/// 3 to 5: see `AuditLine`.
 /// 6. Of a slash at most half comes back to its reporter, bounty included: reporting oneself never pays.
-contract StorageProver is IStorageProver {
+contract StorageProver is AuditLine {
     using SafeCast for uint256;
 
     uint256 private constant BPS = 10_000;
-
-    /// @dev Expiry buckets that one mutation may pass by the way; further back, `roll` comes first.
-    uint256 private constant MAX_BUCKETS = 64;
 
     /// @dev The ring of strikes is one word of periods.
     uint256 private constant RING_SIZE = 8;
@@ -56,36 +43,15 @@ contract StorageProver is IStorageProver {
     /// @dev Lowest factor at which dropping data does not pay.
     uint256 private constant MIN_SLASH_FACTOR = 4;
 
-    address private immutable _deployer;
     IBeacon private immutable _beacon;
     IStaking private immutable _staking;
     IStorageStreams private immutable _streams;
-    uint256 private immutable _startBlock;
-    uint256 private immutable _periodBlocks;
-    uint256 private immutable _bucketPeriods;
     uint256 private immutable _targetDraws;
     uint256 private immutable _windowBlocks;
     uint256 private immutable _slashFactor;
     uint256 private immutable _maxStrikes;
     uint256 private immutable _strikeWindowPeriods;
     uint256 private immutable _reporterBps;
-
-    /// @dev Figures that hold in `period`.
-    struct Present {
-        uint32 period;
-        uint32 entries;
-        uint64 tail;
-        uint64 end;
-        uint64 live;
-    }
-
-    /// @dev Figures that will hold in the period after; `live` before the endings at its boundary.
-    struct Coming {
-        uint64 tail;
-        uint64 end;
-        uint64 live;
-        uint64 tailEntry;
-    }
 
     /// @dev A draw, found on the line and in its deal.
     struct Place {
@@ -96,54 +62,28 @@ contract StorageProver is IStorageProver {
         uint256 pricePerSectorPeriod;
     }
 
-    IStorageMarket private _market;
-    Present private _now;
-    Coming private _next;
-    mapping(uint256 entryIndex => LineEntry) private _entries;
-    mapping(uint256 period => uint256 sectors) private _ending;
     mapping(uint256 period => Round) private _rounds;
     mapping(uint256 period => mapping(uint256 word => uint256 bits)) private _laterResolved;
     mapping(address provider => uint256 periods) private _strikes;
 
-    constructor(IBeacon beacon, IStaking staking, IStorageStreams streams, ProverParams memory params_) {
-        uint256 periodBlocks = beacon.periodBlocks();
+    constructor(IBeacon beacon, IStaking staking, IStorageStreams streams, ProverParams memory params_)
+        AuditLine(beacon, streams.bucketPeriods())
+    {
         require(
-            params_.targetDraws != 0 && params_.windowBlocks != 0 && 3 * uint256(params_.windowBlocks) <= periodBlocks
+            params_.targetDraws != 0 && params_.windowBlocks != 0 && 3 * uint256(params_.windowBlocks) <= _periodBlocks
                 && params_.slashFactor >= MIN_SLASH_FACTOR && params_.maxStrikes != 0 && params_.maxStrikes <= RING_SIZE
                 && params_.strikeWindowPeriods != 0 && params_.reporterBps <= BPS / 2,
             InvalidParams()
         );
-        _deployer = msg.sender;
         _beacon = beacon;
         _staking = staking;
         _streams = streams;
-        _startBlock = beacon.startBlock();
-        _periodBlocks = periodBlocks;
-        _bucketPeriods = streams.bucketPeriods();
         _targetDraws = params_.targetDraws;
         _windowBlocks = params_.windowBlocks;
         _slashFactor = params_.slashFactor;
         _maxStrikes = params_.maxStrikes;
         _strikeWindowPeriods = params_.strikeWindowPeriods;
         _reporterBps = params_.reporterBps;
-    }
-
-    /// @inheritdoc IStorageProver
-    function wire(address market_) external {
-        require(msg.sender == _deployer, NotDeployer(msg.sender));
-        require(address(_market) == address(0), AlreadyWired());
-        require(market_ != address(0), InvalidParams());
-        _market = IStorageMarket(market_);
-    }
-
-    /// @inheritdoc IStorageProver
-    function append(uint256 txSeq, uint256 length, uint256 endPeriod) external returns (uint256 entryIndex) {
-        require(msg.sender == address(_market), NotAuthorized(msg.sender));
-        uint256 current = _rollFully();
-        require(length != 0 && endPeriod > current + 1 && endPeriod % _bucketPeriods == 0, InvalidParams());
-        _ending[endPeriod] += length;
-        _next.live += length.toUint64();
-        return _appendEntry(txSeq, length);
     }
 
     /// @inheritdoc IStorageProver
@@ -225,28 +165,6 @@ contract StorageProver is IStorageProver {
         _streams.reinstate(provider);
     }
 
-    /// @inheritdoc IStorageProver
-    function moveTail(uint256 maxEntries) external returns (uint256 moved) {
-        uint256 deadline = _rollFully() + 1;
-        uint256 live = _next.live - _ending[deadline];
-        while (moved < maxEntries && _next.tailEntry < _now.entries) {
-            LineEntry memory first = _entries[_next.tailEntry];
-            bool dead = _market.endPeriodOf(first.txSeq) <= deadline;
-            if (!dead && _next.end - _next.tail <= 2 * live) break;
-            if (!dead) _appendEntry(first.txSeq, first.sectors);
-            _next.tail += first.sectors;
-            ++_next.tailEntry;
-            ++moved;
-        }
-        require(moved != 0, NothingToMove());
-        emit TailMoved(_next.tail, _next.tailEntry);
-    }
-
-    /// @inheritdoc IStorageProver
-    function roll(uint256 maxBuckets) external returns (uint256 reachedPeriod) {
-        return _roll(maxBuckets);
-    }
-
     /// @inheritdoc IStakedService
     function minAllocation(address operator) external view returns (uint256) {
         return _streams.needOf(operator);
@@ -262,40 +180,6 @@ contract StorageProver is IStorageProver {
             strikeWindowPeriods: uint32(_strikeWindowPeriods),
             reporterBps: uint16(_reporterBps)
         });
-    }
-
-    /// @inheritdoc IStorageProver
-    function market() external view returns (address) {
-        return address(_market);
-    }
-
-    /// @inheritdoc IStorageProver
-    function entryCount() external view returns (uint256) {
-        return _now.entries;
-    }
-
-    /// @inheritdoc IStorageProver
-    function entry(uint256 entryIndex) external view returns (LineEntry memory) {
-        return _entries[entryIndex];
-    }
-
-    /// @inheritdoc IStorageProver
-    function tailEntry() external view returns (uint256) {
-        return _next.tailEntry;
-    }
-
-    /// @inheritdoc IStorageProver
-    function figures() external view returns (LineFigures memory) {
-        Present memory present = _presentFully();
-        return LineFigures(present.tail, present.end, present.live);
-    }
-
-    /// @inheritdoc IStorageProver
-    function nextFigures() external view returns (LineFigures memory) {
-        Present memory present = _presentFully();
-        Coming memory coming = _next;
-        uint64 live = present.period == _now.period ? coming.live : present.live;
-        return LineFigures(coming.tail, coming.end, live - _ending[uint256(present.period) + 1].toUint64());
     }
 
     /// @inheritdoc IStorageProver
@@ -383,62 +267,5 @@ contract StorageProver is IStorageProver {
         beneficiaries[0] = msg.sender;
         bps[0] = _reporterBps;
         return _staking.slash(provider, amountWei, keccak256(abi.encode("miss", period, draw)), beneficiaries, bps);
-    }
-
-    function _appendEntry(uint256 txSeq, uint256 length) private returns (uint256 entryIndex) {
-        uint64 start = _next.end;
-        entryIndex = _now.entries++;
-        _entries[entryIndex] = LineEntry(start, length.toUint64(), txSeq.toUint64());
-        _next.end = start + length.toUint64();
-        emit Appended(entryIndex, txSeq, start, length);
-    }
-
-    function _rollFully() private returns (uint256 current) {
-        current = _currentPeriod();
-        uint256 reached = _roll(MAX_BUCKETS);
-        require(reached == current, LineBehind(reached, current));
-    }
-
-    function _roll(uint256 maxBuckets) private returns (uint256 reached) {
-        Present memory present = _present(maxBuckets);
-        if (present.period == _now.period) return present.period;
-        _now = present;
-        _next.live = present.live;
-        return present.period;
-    }
-
-    function _presentFully() private view returns (Present memory present) {
-        present = _present(MAX_BUCKETS);
-        uint256 current = _currentPeriod();
-        require(present.period == current, LineBehind(present.period, current));
-    }
-
-    /// @dev The figures as far towards the present period as `maxBuckets` expiry buckets go.
-    function _present(uint256 maxBuckets) private view returns (Present memory present) {
-        present = _now;
-        uint256 current = _currentPeriod();
-        if (present.period >= current || maxBuckets == 0) return present;
-        present.tail = _next.tail;
-        present.end = _next.end;
-        uint256 live = _next.live;
-        uint256 reached = present.period;
-        while (reached < current && maxBuckets != 0) {
-            reached = Math.min(current, reached - (reached % _bucketPeriods) + _bucketPeriods);
-            if (reached % _bucketPeriods == 0) {
-                live -= _ending[reached];
-                --maxBuckets;
-            }
-            if (live == 0) reached = current;
-        }
-        present.period = reached.toUint32();
-        present.live = live.toUint64();
-    }
-
-    function _boundary(uint256 period) private view returns (uint256) {
-        return ClockLib.periodStart(_startBlock, _periodBlocks, period);
-    }
-
-    function _currentPeriod() private view returns (uint256) {
-        return ClockLib.periodAt(_startBlock, _periodBlocks, block.number);
     }
 }
