@@ -1,5 +1,6 @@
 import { readStorageProvider } from '../../sdk/chain/operators.ts'
-import { readFigures } from '../../sdk/chain/storage.ts'
+import { read } from '../../sdk/chain/read.ts'
+import { readFigures, readProviderStream } from '../../sdk/chain/storage.ts'
 import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
 import { marketDomain, signStorageMessage } from '../../sdk/protocol/typed-data.ts'
 import type { StorageParts } from './context.ts'
@@ -61,7 +62,7 @@ async function checkAndSign(
   const before = await views.fresh(txSeq, signal)
   checkTerms(parts, before)
   checkProposal(parts, before, proposal)
-  await checkStanding(parts, before, signal)
+  await checkStanding(parts, before, { ownCount: ownShards(proposal, self).length, signal })
   await checkParity(parts, before, { proposal, signal })
 
   // The check took its time: what is signed holds at this moment.
@@ -105,20 +106,29 @@ export function checkTerms({ config }: Pick<SignParts, 'config'>, view: Submissi
   })
 }
 
-/** Throws when a seal with this provider would be refused: suspended, or with too little stake for one slash. */
-async function checkStanding({ chain, self }: SignParts, view: SubmissionView, signal: AbortSignal) {
-  const [standing, { next }] = await Promise.all([
-    readStorageProvider(chain, self, { signal }),
-    readFigures(chain, { signal }),
-  ])
-  if (standing.suspended) throw new ZerogError('SUSPENDED', 'this provider is suspended')
+/** Throws when a seal with this provider would be refused: suspended, or its stake would not cover the new custody. */
+async function checkStanding(
+  { chain, self }: SignParts,
+  view: SubmissionView,
+  { ownCount, signal }: { ownCount: number; signal: AbortSignal },
+): Promise<void> {
+  const [{ backingWei, needWei, suspended }, { next }, { rateNowWei, rateNextWei }, lockPeriods] =
+    await Promise.all([
+      readStorageProvider(chain, self, { signal }),
+      readFigures(chain, { signal }),
+      readProviderStream(chain, self, { signal }),
+      read(chain.contracts.streams.lockPeriods(), { signal }),
+    ])
+  if (suspended) throw new ZerogError('SUSPENDED', 'this provider is suspended')
   const added = BigInt(view.shards) * 2n ** BigInt(view.shardHeight)
   const { slashFactor, targetDraws } = chain.terms
   const product = slashFactor * view.sectorPriceWei * (next.live + added)
   const slashWei = (product + targetDraws - 1n) / targetDraws
-  const neededWei = slashWei > standing.needWei ? slashWei : standing.needWei
-  if (standing.backingWei >= neededWei) return
+  const rateWei = rateNextWei + view.shardRateWei * BigInt(ownCount)
+  const lockWei = lockPeriods * (rateWei > rateNowWei ? rateWei : rateNowWei)
+  const neededWei = [slashWei, lockWei, needWei].reduce((most, each) => (each > most ? each : most))
+  if (backingWei >= neededWei) return
   throw new ZerogError('STAKE_TOO_LOW', "this provider's stake does not cover another custody", {
-    meta: { backingWei: standing.backingWei.toString(), neededWei: neededWei.toString() },
+    meta: { backingWei: backingWei.toString(), neededWei: neededWei.toString() },
   })
 }
