@@ -1,10 +1,11 @@
+import { periodStart } from '../../../sdk/protocol/clock.ts'
 import { SECTOR_BYTES } from '../../../sdk/protocol/layout.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import type { StorageConfig } from '../config.ts'
-import { type StorageContext, windowsAt } from '../context.ts'
+import { clockOf, type StorageContext, windowsAt } from '../context.ts'
 import { rebuildShard } from '../rebuild-shard.ts'
 
-type Repair = { txSeq: bigint; index: number; root: string; period: bigint }
+type Repair = { txSeq: bigint; index: number; root: string; period: bigint; endBlock: bigint }
 
 /** Rebuilds shards that this provider must keep and that are damaged or gone, from the other shards of their deal. */
 export function repairShard(config: StorageConfig): Duty<Repair, StorageContext> {
@@ -22,10 +23,16 @@ export function repairShard(config: StorageConfig): Duty<Repair, StorageContext>
           const held = ctx.shards.info({ txSeq, index })
           return held?.state !== 'complete' || held.root !== root
         })
-        .map((shard) => ({ ...shard, period: windows.period }))
+        .map((shard) => {
+          const endPeriod = ctx.index.deal(shard.txSeq)?.endPeriod ?? windows.period
+          const endBlock = periodStart(clockOf(ctx.chain), endPeriod)
+          return { ...shard, period: windows.period, endBlock }
+        })
     },
 
     id: ({ txSeq, index }) => `repair-${txSeq}-${index}`,
+
+    deadline: ({ endBlock }) => endBlock,
 
     async perform({ txSeq, index, root, period }, ctx) {
       const deal = ctx.index.deal(txSeq)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
+import { requestDeallocationCall } from '../../../sdk/chain/staking.ts'
 import { readSubmissionTerms } from '../../../sdk/chain/storage.ts'
 import { custodyLeaf, custodyRoot } from '../../../sdk/protocol/custody.ts'
 import { loadHasher } from '../../../sdk/protocol/hasher.ts'
@@ -349,6 +350,29 @@ describe('storage API refusals', () => {
     const away = await sign(at(keepers, 17))
     assert.deepEqual([away.status, away.code], [502, 'PEER_UNREACHABLE'])
     agents[1] = await world.provider(1).start()
+  })
+
+  it('error: no signature without the stake for it', async () => {
+    const poor = world.provider(6)
+    await agents[6]?.stop()
+    const stakeWei = 10n ** 20n
+    await world.send(poor.wallet, requestDeallocationCall(world.chain, { amountWei: stakeWei - 1000n }))
+    agents[6] = await poor.start()
+    const file = prepareRandom(20_000, 16)
+    const keepers = assign(file, world.providers)
+    const seq = await submit(world, file)
+    await putShards(seq, file, keepers)
+    const proposal = proposalOf(file, keepers)
+    for (const { url } of world.providers) {
+      assert.equal((await postJson(`${url}/v1/deals/${seq}/custody`, 'PUT', proposal)).status, 200)
+    }
+    const { custodyRoot } = proposal
+    const refused = await answerOf(
+      await postJson(`${poor.url}/v1/deals/${seq}/sign`, 'POST', { custodyRoot }),
+    )
+    assert.deepEqual([refused.status, refused.code, refused.meta.backingWei], [409, 'STAKE_TOO_LOW', '1000'])
+    const status = (await (await fetch(`${poor.url}/status`)).json()) as { problems: string[] }
+    assert.deepEqual(status.problems, [])
   })
 
   it('behavior: no malformed request brings the agent down or stores anything', async () => {
