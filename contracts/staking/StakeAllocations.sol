@@ -68,6 +68,11 @@ abstract contract StakeAllocations is IStaking, Ownable2Step {
             pool == Pool.Self || faultWindowBlocks <= _exitDelayBlocks,
             FaultWindowTooLong(faultWindowBlocks, _exitDelayBlocks)
         );
+        if (pool == Pool.Self) {
+            // A service that cannot say its minimum would lock every allocation to it for ever.
+            (bool ok,) = _minAllocation(service, address(this));
+            require(ok, MinAllocationUnreadable(service));
+        }
         _services[service] = Service(true, pool, faultWindowBlocks, kind);
         _servicesOf[pool].push(service);
         emit ServiceRegistered(service, pool, kind, faultWindowBlocks);

@@ -51,6 +51,13 @@ describe('Staking allocations', () => {
       await fixture.newService(DELEGATED)
     })
 
+    it('error: on the self pool a contract that cannot say its minimum, which would lock stake for ever', async () => {
+      const { beacon } = fixture
+      const mute = staking.registerService(beacon, SELF, id('x'), 1n)
+      await revertsWith(mute, staking, 'MinAllocationUnreadable', [await beacon.getAddress()])
+      await staking.registerService(beacon, DELEGATED, id('x'), 1n)
+    })
+
     it('error: on the delegated pool a fault window beyond the exit delay', async () => {
       const tooLong = EXIT_DELAY_BLOCKS + 1n
       await revertsWith(fixture.newService(DELEGATED, tooLong), staking, 'FaultWindowTooLong', [
