@@ -493,7 +493,6 @@ contract StorageMarket is IStorageMarket, Ownable2Step, EIP712, ReentrancyGuardT
     /// @dev Caller is the owner, the sealer it named, or carries its approval of this custody.
     function _checkApproval(uint256 txSeq, address owner_, bytes32 custodyRoot, bytes calldata approval) private view {
         if (msg.sender == owner_ || msg.sender == _sealers[owner_]) return;
-        require(approval.length != 0, NotSealer(txSeq, msg.sender));
         bytes32 hash = _hashTypedDataV4(keccak256(abi.encode(APPROVE_TYPEHASH, txSeq, custodyRoot)));
         require(_isSignedBy(owner_, hash, approval), NotSealer(txSeq, msg.sender));
     }
