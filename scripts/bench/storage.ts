@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { CHECKOUT } from '../../agents/cli/checkout.ts'
+import { type BenchCase, shortNumber } from './storage/bench-case.ts'
+import { benchEncode } from './storage/encode.ts'
+import { benchRoot } from './storage/root.ts'
+import { benchUploads } from './storage/upload.ts'
+
+const { values } = parseArgs({ options: { json: { type: 'string' } } })
+const report = (line: string) => process.stderr.write(`${line}\n`)
+
+/** Runs all cases, prints a table, and writes them to the `--json` file. Returns the exit code: 1 when a target is missed. */
+async function main(): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'zerog-bench-'))
+  try {
+    const cases: BenchCase[] = []
+    report('encoding')
+    cases.push(await benchEncode())
+    report('hashing')
+    cases.push(await benchRoot({ root: CHECKOUT, folder }))
+    cases.push(...(await benchUploads({ root: CHECKOUT, folder, report })))
+    const result = { commit: commit(), machine: machine(), date: new Date().toISOString(), cases }
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
+    process.stdout.write(table(result))
+    return cases.every(({ isReached }) => isReached) ? 0 : 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function table({
+  commit,
+  machine,
+  date,
+  cases,
+}: {
+  commit: string
+  machine: string
+  date: string
+  cases: BenchCase[]
+}) {
+  const rows = cases.map(
+    ({ name, measured, reference, figure, unit, target, isReached }) =>
+      `| ${name} | ${measured} | ${reference} | ${shortNumber(figure)} ${unit} | ${target} | ${isReached ? 'yes' : 'NO'} |`,
+  )
+  return [
+    `commit ${commit}, ${date.slice(0, 10)}, ${machine}`,
+    '',
+    '| case | measured | reference | figure | target | reached |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+function machine(): string {
+  const [cpu] = cpus()
+  const memoryGib = Math.round(totalmem() / 1024 ** 3)
+  return `${cpus().length} x ${cpu?.model.trim() ?? 'unknown CPU'}, ${memoryGib} GiB, Node ${process.version}`
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: CHECKOUT, encoding: 'utf8' }).trim()
+  } catch {
+    return 'unknown'
+  }
+}
+
+process.exitCode = await main()

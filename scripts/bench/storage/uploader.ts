@@ -1,0 +1,30 @@
+// A process of its own that uploads one file and says what it took: what a user's program is, measured alone.
+// Usage: node uploader.js RPC_URL ADDRESS_BOOK FILE, the key in the environment variable BENCH_KEY.
+import { JsonRpcProvider, Wallet } from 'ethers'
+import { loadAddressBook } from '../../../sdk/chain/address-book-node.ts'
+import { connectChain } from '../../../sdk/chain/connect.ts'
+import { uploadPath } from '../../../sdk/client/paths-node.ts'
+import type { UploadResult } from '../../../sdk/client/upload.ts'
+
+/** What the process prints. `peakBytes` is the largest resident set it ever had. */
+export type UploaderReport = Pick<UploadResult, 'root' | 'sentBytes' | 'seconds'> & {
+  totalSec: number
+  peakBytes: number
+}
+
+const [rpcUrl = '', bookPath = '', path = ''] = process.argv.slice(2)
+const provider = new JsonRpcProvider(rpcUrl, undefined, { cacheTimeout: -1, pollingInterval: 50 })
+const signer = new Wallet(process.env.BENCH_KEY ?? '', provider)
+const chain = await connectChain({ provider, addressBook: await loadAddressBook(bookPath), signer })
+const startedMs = performance.now()
+const { root, sentBytes, seconds } = await uploadPath({ chain, path })
+const report: UploaderReport = {
+  root,
+  sentBytes,
+  seconds,
+  totalSec: (performance.now() - startedMs) / 1000,
+  // In KiB on every platform.
+  peakBytes: process.resourceUsage().maxRSS * 1024,
+}
+provider.destroy()
+process.stdout.write(`${JSON.stringify(report)}\n`)
