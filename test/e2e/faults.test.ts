@@ -131,24 +131,24 @@ describe('an agent killed with SIGKILL', () => {
     })
   }
 
-  for (const point of ['before-answer-send', 'sender-after-write', 'sender-after-broadcast']) {
-    it(`at ${point}: draws are answered once, and nobody is slashed`, {
-      timeout: 6 * MINUTE_MS,
-    }, async () => {
-      const path = makeFile(700_000)
-      const result = await upload(path)
-      const victim = agentOf(result.custodians[0]?.provider ?? '')
-      await armCrash(victim, point)
+  it('between signing and answering: draws are answered once, and nobody is slashed', {
+    timeout: 6 * MINUTE_MS,
+  }, async () => {
+    const points = ['before-answer-send', 'sender-after-write', 'sender-after-broadcast']
+    const { custodians } = await upload(makeFile(700_000))
+    const victims = points.map((_, i) => agentOf(custodians[i]?.provider ?? ''))
+    for (const [i, victim] of victims.entries()) {
+      await armCrash(victim, points[i] ?? '')
       await waitCrashed(victim)
       await network.restartAgent(victim)
-      await assertNextPeriodAnswered()
-      const answers = (await eventsNamed('Answered')).map((event) =>
-        event.name === 'Answered' ? `${event.args.period}-${event.args.draw}` : '',
-      )
-      assert.equal(new Set(answers).size, answers.length, 'no draw was answered twice')
-      await assertVaultBalances()
-    })
-  }
+    }
+    await assertNextPeriodAnswered()
+    const answers = (await eventsNamed('Answered')).map((event) =>
+      event.name === 'Answered' ? `${event.args.period}-${event.args.draw}` : '',
+    )
+    assert.equal(new Set(answers).size, answers.length, 'no draw was answered twice')
+    await assertVaultBalances()
+  })
 })
 
 describe('infrastructure that dies', () => {
