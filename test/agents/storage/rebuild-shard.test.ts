@@ -50,7 +50,7 @@ describe('rebuildShard', () => {
   /** Takes the place of provider `index`: whatever is asked, the answer has the right shape and wrong bytes. */
   async function impersonate(index: number): Promise<() => number> {
     let requests = 0
-    await agents[index]?.stop()
+    await world.stopAgent(agents[index])
     const server = createServer((request, response) => {
       requests++
       const height = Number(new URL(request.url ?? '', 'http://x').searchParams.get('height'))
@@ -72,15 +72,15 @@ describe('rebuildShard', () => {
 
   it('behavior: a peer that sends wrong bytes and one that is gone are made up for', async () => {
     const asked = await impersonate(1)
-    await agents[2]?.stop()
+    await world.stopAgent(agents[2])
     const index = keepers.indexOf(world.provider(0))
     assert.ok((await rebuilt(index)).equals(at(prepared.shards, index)))
     assert.ok(asked() > 0)
   })
 
   it('error: with fewer than d shards left it is SHARDS_MISSING, never wrong bytes', async () => {
-    await agents[3]?.stop()
-    await agents[4]?.stop()
+    await world.stopAgent(agents[3])
+    await world.stopAgent(agents[4])
     const signal = AbortSignal.timeout(60_000)
     await assert.rejects(
       rebuildChunk(parts(), deal(), { index: 0, height: 4, chunk: 0, signal }),

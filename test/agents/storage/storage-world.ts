@@ -24,6 +24,7 @@ import { until } from '../../support/until.ts'
 const PHRASE = 'test test test test test test test test test test test junk'
 const STAKE_WEI = 10n ** 20n
 const FIRST_PROVIDER = 10
+const MINE_BLOCKS = 100
 const MAIN = join(import.meta.dirname, '../../../agents/storage/main.js')
 
 export type StorageAgent = Awaited<ReturnType<typeof startStorageAgent>>
@@ -126,7 +127,31 @@ export async function startWorld({
   for (let index = 0; index < count; index++) providers.push(await addProvider(index))
 
   const head = () => rpc.getBlockNumber()
+
+  async function advance(
+    what: string,
+    check: () => unknown,
+    { blocks = 60, blockMs = 400 }: { blocks?: number; blockMs?: number } = {},
+  ): Promise<void> {
+    for (let mined = 0; ; mined++) {
+      try {
+        await until(what, async () => Boolean(await check()), blockMs)
+        return
+      } catch (error) {
+        if (mined >= blocks) throw error
+      }
+      await anvil.mine(1)
+    }
+  }
   const { startBlock, periodBlocks } = chain.terms
+
+  async function mineTo(block: bigint): Promise<void> {
+    // In steps that a busy machine mines within the time-out of one request.
+    for (let more = Number(block) - (await head()); more > 0; more -= MINE_BLOCKS) {
+      await anvil.mine(Math.min(more, MINE_BLOCKS))
+    }
+  }
+
   return {
     anvil,
     chain,
@@ -142,15 +167,9 @@ export async function startWorld({
     /** Starts the agent's main program with these variables, whatever becomes of it. */
     startMain: (env: Record<string, string>) => startProcess(process.execPath, [MAIN], { env }),
     /** Mines until `block` is the latest. */
-    mineTo: async (block: bigint) => {
-      const more = Number(block) - (await head())
-      if (more > 0) await anvil.mine(more)
-    },
+    mineTo,
     /** Mines to block number `offset` of a period. */
-    enterPeriod: async (period: bigint, offset = 0n) => {
-      const more = Number(startBlock + period * periodBlocks + offset) - (await head())
-      if (more > 0) await anvil.mine(more)
-    },
+    enterPeriod: (period: bigint, offset = 0n) => mineTo(startBlock + period * periodBlocks + offset),
     /** From now on transactions wait for the next block, as on a live chain. */
     manualBlocks: async () => {
       await anvil.rpc('evm_setAutomine', false)
@@ -159,20 +178,15 @@ export async function startWorld({
      * Produces a block whenever nothing has happened for `blockMs`, until `check` holds; throws with `what` after
      * `blocks` of them. Agents get their turn between two blocks, as they do on a live chain.
      */
-    advance: async (
-      what: string,
-      check: () => unknown,
-      options: { blocks?: number; blockMs?: number } = {},
-    ) => {
-      const { blocks = 60, blockMs = 400 } = options
-      for (let mined = 0; ; mined++) {
-        try {
-          return await until(what, async () => Boolean(await check()), blockMs)
-        } catch (error) {
-          if (mined >= blocks) throw error
-        }
-        await anvil.mine(1)
-      }
+    advance,
+    /** Stops an agent while blocks go on, since it waits for what it has sent. */
+    stopAgent: async (agent: StorageAgent | undefined) => {
+      let stopped = agent === undefined
+      const stopping = agent?.stop().then(() => {
+        stopped = true
+      })
+      await advance('the agent has stopped', () => stopped)
+      await stopping
     },
     /** Waits until agents have seen the latest block and have read its logs. */
     settle: async (agents: readonly StorageAgent[]) => {
