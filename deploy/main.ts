@@ -59,7 +59,7 @@ async function requireConsent(network: NetworkParams, isGiven: boolean): Promise
   if (!network.live || isGiven) return
   if (!process.stdin.isTTY)
     throw new ZerogError('CONFIRMATION_NEEDED', 'give --yes to send without a question')
-  const answer = await ask(`deploy to ${network.name} for this price? (yes/no) `)
+  const answer = await ask(`deploy to ${network.name} for this price? (yes/no) `, { flag: '--yes' })
   if (answer.trim() !== 'yes') throw new ZerogError('CONFIRMATION_NEEDED', 'nothing was sent')
 }
 

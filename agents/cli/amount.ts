@@ -20,6 +20,34 @@ export function parseCount(name: string, min: number, max: number): (text: strin
   }
 }
 
+/** A whole number of any size. Errors: BAD_REQUEST. */
+export function parseNumber(name: string): (text: string) => bigint {
+  return (text) => {
+    if (/^\d+$/.test(text)) return BigInt(text)
+    throw new ZerogError('BAD_REQUEST', `${name} must be a whole number, not "${text}"`)
+  }
+}
+
+const BYTE_UNITS: Record<string, number> = { '': 1, B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 }
+
+/** A number of bytes, such as `1500`, `20GB` or `1.5TB`. Errors: BAD_REQUEST. */
+export function parseBytes(name: string): (text: string) => number {
+  return (text) => {
+    const [, count = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text) ?? []
+    const bytes = Number(count) * (BYTE_UNITS[unit] ?? Number.NaN)
+    if (count !== '' && Number.isSafeInteger(bytes)) return bytes
+    throw new ZerogError('BAD_REQUEST', `${name} must be a number of bytes such as 500GB, not "${text}"`)
+  }
+}
+
+/** An http(s) URL without a trailing slash. Errors: BAD_REQUEST. */
+export function parseUrl(name: string): (text: string) => string {
+  return (text) => {
+    if (/^https?:\/\//.test(text) && URL.canParse(text)) return text.replace(/\/+$/, '')
+    throw new ZerogError('BAD_REQUEST', `${name} must be an http:// or https:// URL, not "${text}"`)
+  }
+}
+
 /** An address. Errors: BAD_HEX. */
 export function parseAddress(text: string): string {
   if (isAddress(text)) return getAddress(text)

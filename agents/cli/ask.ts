@@ -1,14 +1,11 @@
 import { createInterface } from 'node:readline/promises'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 
-/** Asks a person for a line. Errors: BAD_REQUEST when there is no terminal to ask. */
-export async function ask(question: string, fallback?: string): Promise<string> {
+/** Asks a person for a line; `flag` is the option that answers as well. Errors: BAD_REQUEST without a terminal to ask. */
+export async function ask(question: string, { flag, fallback }: ask.Options): Promise<string> {
   if (!process.stdin.isTTY) {
     if (fallback !== undefined) return fallback
-    throw new ZerogError(
-      'BAD_REQUEST',
-      `"${question.trim()}" needs an answer, and there is no terminal: give it as a flag`,
-    )
+    throw new ZerogError('BAD_REQUEST', `${flag} is missing, and there is no terminal to ask for it`)
   }
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
@@ -20,11 +17,18 @@ export async function ask(question: string, fallback?: string): Promise<string> 
   }
 }
 
+export declare namespace ask {
+  type Options = { flag: string; fallback?: string | undefined }
+}
+
 /** Asks for a password without showing it. Errors: BAD_REQUEST when there is no terminal to ask. */
 export async function askPassword(prompt: string): Promise<string> {
   const { stdin, stderr } = process
   if (!stdin.isTTY) {
-    throw new ZerogError('BAD_REQUEST', 'the keystore needs a password: set KEYSTORE_PASSWORD_FILE')
+    throw new ZerogError(
+      'BAD_REQUEST',
+      'the keystore needs a password: set KEYSTORE_PASSWORD_FILE (or KEYSTORE_PASSWORD)',
+    )
   }
   stderr.write(prompt)
   stdin.setRawMode(true)

@@ -1,30 +1,41 @@
 import type { z } from 'zod'
-import { envBigInt, kernelEnv, loadConfig } from '../kernel/config.ts'
+import { envInteger, kernelEnv, loadConfig } from '../kernel/config.ts'
 import { findDevnet } from './devnet-pointer.ts'
 
-/** What the commands read from the environment: where the chain is and whose key signs. */
+const { RPC_URL, DATA_DIR, HTTP_HOST, HTTP_PORT } = kernelEnv.shape
+
+/** What the commands read from the environment: where the chain is, whose key signs, and what an agent was set to. */
 export const cliEnv = kernelEnv
   .pick({
+    CHAIN_ID: true,
     ADDRESS_BOOK: true,
     PRIVATE_KEY: true,
     KEYSTORE_FILE: true,
     KEYSTORE_PASSWORD: true,
     KEYSTORE_PASSWORD_FILE: true,
-    DATA_DIR: true,
-    HTTP_HOST: true,
-    HTTP_PORT: true,
     PUBLIC_URL: true,
   })
   .extend({
-    RPC_URL: kernelEnv.shape.RPC_URL.removeDefault().optional().describe('JSON-RPC address of the chain'),
-    CHAIN_ID: envBigInt().optional().describe('Chain id the RPC must serve; any when not set'),
+    RPC_URL: RPC_URL.removeDefault().optional(),
+    DATA_DIR: DATA_DIR.removeDefault().optional(),
+    HTTP_HOST: HTTP_HOST.removeDefault().optional(),
+    HTTP_PORT: HTTP_PORT.removeDefault().optional(),
+    CAPACITY_BYTES: envInteger(0).optional(),
   })
 
 export type CliConfig = z.output<typeof cliEnv>
 
-/** Configuration of a command; where nothing names a chain and a devnet of this checkout runs, that devnet. */
-export function loadCliConfig(): CliConfig & { usesDevnet: boolean } {
+/**
+ * Configuration of a command; where nothing names a chain and a devnet of this checkout runs, that devnet. `rpc` is the
+ * option of the same name, and wins.
+ *
+ * Errors: CONFIG_INVALID.
+ */
+export function loadCliConfig({ rpc }: { rpc?: string | undefined } = {}): CliConfig & {
+  usesDevnet: boolean
+} {
   const config = loadConfig(cliEnv)
+  if (rpc !== undefined) return { ...config, RPC_URL: rpc, usesDevnet: false }
   const devnet = config.RPC_URL === undefined ? findDevnet() : undefined
   if (devnet === undefined) return { ...config, usesDevnet: false }
   const hasKey = config.PRIVATE_KEY !== undefined || config.KEYSTORE_FILE !== undefined

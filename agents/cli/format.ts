@@ -12,6 +12,12 @@ export function formatWei(amountWei: bigint, symbol = '0G'): string {
   return `${whole}${shown === '' ? '' : `.${shown}`} ${symbol}`
 }
 
+/** Like {@link formatWei}, but never less than it is: for an amount that somebody has to send. */
+export function formatWeiUp(amountWei: bigint, symbol = '0G'): string {
+  const step = 10n ** 14n
+  return formatWei(((amountWei + step - 1n) / step) * step, symbol)
+}
+
 /** Bytes with a decimal unit: `1.05 MB`. */
 export function formatBytes(bytes: number | bigint): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']

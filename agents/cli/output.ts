@@ -1,5 +1,6 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import { ERROR_CODES, isZerogError } from '../../sdk/protocol/errors.ts'
+import { chainError } from '../../sdk/chain/decode-error.ts'
+import { ERROR_CODES, isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 
 /** Where a command's words go: results to standard output, everything else to standard error. */
 export type Output = {
@@ -8,24 +9,31 @@ export type Output = {
   result: (value: Record<string, unknown>, lines: string[]) => void
   /** Something worth knowing on the way; silent with `--json`. */
   note: (line: string) => void
-  /** A progress bar; does nothing with `--json` or without a terminal. */
+  /** A progress bar; now and then a plain line without a terminal, nothing with `--json`. */
   bar: (label: string, unit: string) => Progress
 }
 
 export type Progress = { update: (done: number, total: number) => void; stop: () => void }
 
+/** Silence after which work without a terminal says how far it is. */
+const PLAIN_EVERY_MS = 10_000
+
 /** Makes the output of one command run. */
 export function createOutput(options: { json: boolean }): Output {
   const { json } = options
+  const note = (line: string) => {
+    if (!json) process.stderr.write(`${line}\n`)
+  }
   return {
     json,
     result: (value, lines) => {
       process.stdout.write(json ? `${toJson(value)}\n` : `${lines.join('\n')}\n`)
     },
-    note: (line) => {
-      if (!json) process.stderr.write(`${line}\n`)
+    note,
+    bar: (label, unit) => {
+      if (json) return silent
+      return process.stderr.isTTY ? terminalBar(label, unit) : plainLines(label, unit, note)
     },
-    bar: (label, unit) => (json || !process.stderr.isTTY ? silent : terminalBar(label, unit)),
   }
 }
 
@@ -36,19 +44,30 @@ export function toJson(value: unknown): string {
 
 /** Prints an error with its code and what to do about it, and returns the exit code. */
 export function printError(error: unknown, json: boolean): number {
-  if (!isZerogError(error)) {
-    const message = error instanceof Error ? error.message : String(error)
-    process.stderr.write(
-      json ? `${toJson({ error: { code: 'INTERNAL', message } })}\n` : `error: ${message}\n`,
-    )
-    return ERROR_CODES.INTERNAL.exitCode
-  }
-  const row = ERROR_CODES[error.code]
-  const text = { code: error.code, message: error.message, action: row.action, meta: error.meta }
+  const { code, message, meta } = knownError(error)
+  const { action, exitCode } = ERROR_CODES[code]
+  // A bug can only be found with its stack; everything else is for people.
+  const stack = code === 'INTERNAL' && error instanceof Error ? `${error.stack}\n` : ''
   process.stderr.write(
-    json ? `${toJson({ error: text })}\n` : `error ${error.code}: ${error.message}\n  ${row.action}\n`,
+    json
+      ? `${toJson({ error: { code, message, action, meta } })}\n`
+      : `error ${code}: ${message}\n  ${action}\n${stack}`,
   )
-  return row.exitCode
+  return exitCode
+}
+
+const FILE_FAULTS = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EROFS', 'ENAMETOOLONG'])
+
+/** Anything thrown as an error of ours: also what the file system, ethers and abort signals throw. */
+export function knownError(error: unknown): ZerogError {
+  if (isZerogError(error)) return error
+  if (error instanceof Error && 'code' in error) {
+    const fault = String(error.code)
+    if (fault === 'ENOSPC' || fault === 'EDQUOT')
+      return new ZerogError('DISK_FULL', undefined, { cause: error })
+    if (FILE_FAULTS.has(fault)) return new ZerogError('FILE_MISSING', error.message, { cause: error })
+  }
+  return chainError(error)
 }
 
 const silent: Progress = { update: () => undefined, stop: () => undefined }
@@ -72,6 +91,18 @@ function terminalBar(label: string, unit: string): Progress {
       bar.update(done, shown)
     },
     stop: () => bars.stop(),
+  }
+}
+
+function plainLines(label: string, unit: string, note: (line: string) => void): Progress {
+  let saidMs = performance.now()
+  return {
+    update: (done, total) => {
+      if (performance.now() - saidMs < PLAIN_EVERY_MS) return
+      saidMs = performance.now()
+      note(`${label} ${Math.floor((done / total) * 100)} % of ${scaled(total, unit)} ${unit}`)
+    },
+    stop: () => undefined,
   }
 }
 

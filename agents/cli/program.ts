@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander'
-import { ERROR_CODES } from '../../sdk/protocol/errors.ts'
+import { ERROR_CODES, ZerogError } from '../../sdk/protocol/errors.ts'
+import { readVersion } from '../kernel/version.ts'
+import { parseUrl } from './amount.ts'
 import { agentCommand } from './commands/agent.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -16,18 +18,19 @@ Examples:
   zerog storage download 0x1f… photo.jpg       read it back
   zerog agent init storage                     become a provider
 
-Settings come from options, the environment and .env, in this order; .env.example lists them.
-Exit codes follow sysexits.h; with --json, results and errors are JSON.`
+Settings come from options, the environment and .env, in this order; .env.example lists them. With none of them, the
+devnet of this checkout is used if it runs. Every error has a code and an exit code: docs/errors.md. With --json, results
+(standard output) and errors (standard error) are JSON.`
 
-/** The whole command line. */
-export function createProgram(): Command {
+/** The whole command line. With `json`, nothing but JSON is printed, usage errors included. */
+export function createProgram({ json = false } = {}): Command {
   const program = new Command('zerog')
     .description('ZeroG: storage with named custodians, proofs and a penalty')
+    .version(readVersion(), '--version', 'print the version')
     .option('--json', 'print results and errors as JSON')
-    .option('--rpc <url>', 'JSON-RPC address of the chain')
-    .option('--addresses <file>', 'address book of the deployment')
+    .option('--rpc <url>', 'JSON-RPC address of the chain; RPC_URL by default', parseUrl('--rpc'))
+    .option('--addresses <file>', 'address book of the deployment; ADDRESS_BOOK by default')
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError('(zerog --help shows what there is)')
   for (const command of [
     storageCommand,
     agentCommand,
@@ -38,24 +41,32 @@ export function createProgram(): Command {
   ]) {
     program.addCommand(command())
   }
-  exitByThrowing(program)
+  prepare(program, { path: 'zerog', json })
   return program
 }
 
 /** Runs the command line and returns the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
+  const json = argv.includes('--json')
   try {
-    await createProgram().parseAsync([...argv], { from: 'user' })
+    await createProgram({ json }).parseAsync([...argv], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE
-    return printError(error, argv.includes('--json'))
+    if (!(error instanceof CommanderError)) return printError(error, json)
+    if (error.exitCode === 0) return 0
+    if (!json) return ERROR_CODES.BAD_REQUEST.exitCode
+    const text = error.code === 'commander.help' ? 'a command is missing' : error.message
+    return printError(new ZerogError('BAD_REQUEST', text.replace(/^error: /, '')), json)
   }
 }
 
-const USAGE_EXIT_CODE = ERROR_CODES.BAD_REQUEST.exitCode
-
-function exitByThrowing(command: Command): void {
+/** Makes every command throw instead of exiting, and its usage errors look like all others. */
+function prepare(command: Command, { path, json }: { path: string; json: boolean }): void {
   command.exitOverride()
-  for (const child of command.commands) exitByThrowing(child)
+  command.showHelpAfterError(`  (${path} --help shows how)`)
+  command.configureOutput({
+    ...(json ? { writeErr: () => undefined } : {}),
+    outputError: (text, write) => write(text.replace(/^error: /, 'error BAD_REQUEST: ')),
+  })
+  for (const child of command.commands) prepare(child, { path: `${path} ${child.name()}`, json })
 }

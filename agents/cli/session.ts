@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { JsonRpcProvider, Wallet } from 'ethers'
 import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
@@ -20,7 +20,10 @@ export type Session = {
   readonly provider: JsonRpcProvider
   /** Undefined when no key is configured: enough to read. */
   readonly wallet: Wallet | undefined
-  readonly config: CliConfig
+  readonly config: CliConfig & { readonly RPC_URL: string; readonly ADDRESS_BOOK: string }
+  /** Whether chain and key come from the running devnet, because nothing else was configured. */
+  readonly usesDevnet: boolean
+  /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
 }
 
@@ -54,48 +57,67 @@ export function requireWallet(session: Session): Wallet {
   if (session.wallet !== undefined) return session.wallet
   throw new ZerogError(
     'CONFIG_INVALID',
-    'this needs a key: set KEYSTORE_FILE (or PRIVATE_KEY for development)',
+    'this needs a key: set KEYSTORE_FILE and KEYSTORE_PASSWORD_FILE (or PRIVATE_KEY for development)',
   )
 }
 
-/** Connects to the chain that options, environment or a running devnet name. */
+/**
+ * Connects to the chain that options, environment or a running devnet name.
+ *
+ * Errors: CONFIG_INVALID, RPC_UNREACHABLE, WRONG_CHAIN, ADDRESS_BOOK_INVALID, KEYSTORE_INVALID, ABORTED.
+ */
 export async function openSession(
   options: GlobalOptions,
   output: Output,
 ): Promise<{ session: Session; close: () => void }> {
-  const found = loadCliConfig()
-  const config = { ...found, RPC_URL: options.rpc ?? found.RPC_URL }
+  const { usesDevnet, ...config } = loadCliConfig(options)
   if (config.RPC_URL === undefined) {
     throw new ZerogError(
       'CONFIG_INVALID',
-      'which chain? Set RPC_URL, give --rpc, or start a devnet with `npm start`',
+      'which chain? Set RPC_URL, give --rpc, or start a devnet with `zerog devnet`',
     )
   }
-  if (found.usesDevnet && options.rpc === undefined) output.note('using the local devnet')
-  const cancel = new AbortController()
-  const onSignal = () => cancel.abort()
-  process.once('SIGINT', onSignal)
-  const { provider, chainId, close } = await connectNode({
-    rpcUrl: config.RPC_URL,
-    chainId: config.CHAIN_ID,
-    signal: cancel.signal,
-    patienceMs: PATIENCE_MS,
-  })
-  const book =
-    options.addresses ?? config.ADDRESS_BOOK ?? join(CHECKOUT, 'deploy', 'addresses', `${chainId}.json`)
-  const hasKey = config.PRIVATE_KEY !== undefined || config.KEYSTORE_FILE !== undefined
-  const wallet = hasKey ? (await loadWallet(config, askPassword)).connect(provider) : undefined
-  const chain = await connectChain({
-    provider,
-    addressBook: await loadAddressBook(book),
-    signal: cancel.signal,
-    ...(wallet === undefined ? {} : { signer: wallet }),
-  })
-  return {
-    session: { chain, provider, wallet, config, signal: cancel.signal },
-    close: () => {
-      process.off('SIGINT', onSignal)
-      close()
-    },
+  if (usesDevnet) output.note('using the local devnet')
+  const { signal, release } = abortOnSignal()
+  const closers = [release]
+  const close = () => {
+    for (const closer of closers.splice(0)) closer()
   }
+  try {
+    const node = await connectNode({
+      rpcUrl: config.RPC_URL,
+      chainId: config.CHAIN_ID,
+      signal,
+      patienceMs: PATIENCE_MS,
+    })
+    closers.push(node.close)
+    const { provider, chainId } = node
+    const book =
+      options.addresses ?? config.ADDRESS_BOOK ?? join(CHECKOUT, 'deploy', 'addresses', `${chainId}.json`)
+    const addressBook = await loadAddressBook(book)
+    const hasKey = config.PRIVATE_KEY !== undefined || config.KEYSTORE_FILE !== undefined
+    const wallet = hasKey ? (await loadWallet(config, askPassword)).connect(provider) : undefined
+    const signer = wallet === undefined ? {} : { signer: wallet }
+    const chain = await connectChain({ provider, addressBook, signal, ...signer })
+    const settings = { ...config, RPC_URL: config.RPC_URL, ADDRESS_BOOK: resolve(book) }
+    return { session: { chain, provider, wallet, config: settings, usesDevnet, signal }, close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+/** The first Ctrl-C or SIGTERM cancels what is going on, so that it can tidy up; a second one ends the process. */
+function abortOnSignal(): { signal: AbortSignal; release: () => void } {
+  const cancel = new AbortController()
+  const onSignal = () => {
+    release()
+    cancel.abort()
+  }
+  const release = () => {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  return { signal: cancel.signal, release }
 }

@@ -4,6 +4,9 @@ import { basename, dirname, join } from 'node:path'
 import { ZerogError } from '../protocol/errors.ts'
 import type { FileSink } from './file-sink.ts'
 
+/** No space, a quota, and a limit on the size of files: to the user all the same. */
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
 /**
  * A sink that becomes the file `path` in one step: bytes go to a hidden temporary name in the same folder, are synced,
  * then linked or renamed. An existing file is replaced only with `overwrite`.
@@ -84,7 +87,7 @@ function existsAlready(path: string): ZerogError {
 function diskError(path: string) {
   return (cause: unknown): never => {
     const code = nodeCode(cause)
-    throw new ZerogError(code === 'ENOSPC' || code === 'EDQUOT' ? 'DISK_FULL' : 'INTERNAL', undefined, {
+    throw new ZerogError(FULL.has(code ?? '') ? 'DISK_FULL' : 'INTERNAL', undefined, {
       cause,
       meta: { path },
     })

@@ -1,49 +1,69 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import type { Wallet } from 'ethers'
+import { formatEther } from 'ethers'
 import type { ChainCall } from '../../../sdk/chain/chain-call.ts'
 import type { Chain } from '../../../sdk/chain/connect.ts'
 import { readOperator, registerCall, setEndpointCall } from '../../../sdk/chain/operators.ts'
+import { read } from '../../../sdk/chain/read.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
 import { allocateCall, readAllocation, readPool, stakeCall } from '../../../sdk/chain/staking.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
-import { createKeystore, importKeystore, loadKeystore } from '../../kernel/keystore.ts'
-import { parseAmount, parseCount } from '../amount.ts'
+import { parseAmount, parseBytes, parseCount, parseUrl } from '../amount.ts'
 import { ask } from '../ask.ts'
 import { updateEnvFile } from '../env-file.ts'
-import { formatWei } from '../format.ts'
+import { formatBytes, formatWei, formatWeiUp } from '../format.ts'
+import { type OperatorKey, openOrMakeKey } from '../operator-key.ts'
 import type { Output } from '../output.ts'
 import { checkReachable } from '../reachability.ts'
 import { type Session, withSession } from '../session.ts'
 
 type InitOptions = {
-  dataDir: string
+  dataDir?: string
   publicUrl?: string
-  host: string
-  port: number
+  host?: string
+  port?: number
   stake?: bigint
-  capacity: string
+  capacity?: number
   importKey?: string
   passwordFile?: string
   metadata: string
   skipReachability?: boolean
 }
 
+/** How the agent will run: options over what `.env` says already over what suits most. */
+type Settings = { dataDir: string; publicUrl: string; host: string; port: number; capacityBytes: number }
+
 /** Gas that registering, staking and a first day of answers need, in gas units. */
 const FIRST_DAY_GAS = 5_000_000n
+const DEFAULT_PORT = 5678
+const DEFAULT_CAPACITY_BYTES = 100e9
+const PENDING_TIMEOUT_MS = 120_000
+const POLL_MS = 250
+
+const HELP = `
+Settings that .env in this folder (or the environment) names already stay as they are unless an option changes them. The
+key is never replaced. Run it again after any failure, or to change the URL: it sends only what the chain still lacks.
+
+Example:
+  RPC_URL=https://… zerog agent init storage --public-url https://store.example --port 5678 --stake 100 --capacity 2TB`
 
 /** `zerog agent init storage`: an operator's first hour. Safe to run again: it goes on where it stopped. */
 export function initStorageCommand(): Command {
   return new Command('storage')
     .description('make or import a key, write .env, check, stake, register the endpoint')
-    .option('--data-dir <folder>', 'folder of keys, database and shards', 'data')
-    .option('--public-url <url>', 'URL under which others reach this agent')
-    .option('--host <address>', 'address to listen on', '0.0.0.0')
-    .option('--port <port>', 'port to listen on', parseCount('--port', 1, 65_535), 5678)
-    .option('--stake <amount>', 'coins to stake behind storage', parseAmount)
-    .option('--capacity <bytes>', 'room for shards, in bytes', '107374182400')
+    .option('--data-dir <folder>', 'folder of keys, database and shards (default: data)')
+    .option(
+      '--public-url <url>',
+      'URL under which others reach this agent; asked for if missing',
+      parseUrl('--public-url'),
+    )
+    .option('--host <address>', 'address to listen on (default: 0.0.0.0)')
+    .option('--port <port>', `port to listen on (default: ${DEFAULT_PORT})`, parseCount('--port', 1, 65_535))
+    .option('--stake <amount>', 'coins to have behind storage in all; asked for if missing', parseAmount)
+    .option('--capacity <bytes>', 'room for shards, such as 500GB (default: 100GB)', parseBytes('--capacity'))
     .option('--import-key <file>', 'file with a private key in hex to import; default: a new key')
     .option(
       '--password-file <file>',
@@ -51,6 +71,7 @@ export function initStorageCommand(): Command {
     )
     .option('--metadata <uri>', 'URI that describes the operator', '')
     .option('--skip-reachability', 'do not check that the URL leads here')
+    .addHelpText('after', HELP)
     .action(
       withSession((session, output, _args: [], options: InitOptions) =>
         initStorage(session, output, options),
@@ -59,42 +80,42 @@ export function initStorageCommand(): Command {
 }
 
 async function initStorage(session: Session, output: Output, options: InitOptions): Promise<void> {
-  const { chain } = session
-  const dataDir = resolve(options.dataDir)
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const { wallet, keystoreFile, passwordFile } = await openOrMakeKey(dataDir, options, output)
-  const publicUrl = await publicUrlOf(options)
+  const { chain, config, signal } = session
+  output.note(`chain       id ${chain.chainId} at ${config.RPC_URL}`)
+  const dataDir = resolve(options.dataDir ?? config.DATA_DIR ?? 'data')
+  const { importKey, passwordFile } = options
+  const key = await openOrMakeKey(session, output, { dataDir, importKey, passwordFile })
+  const operator = key.wallet.address
+  output.note(`operator    ${operator}`)
+  const settings = await settingsOf(session, { ...options, dataDir, operator })
+  const { publicUrl, host, port } = settings
 
   if (options.skipReachability !== true) {
-    await checkReachable({ publicUrl, host: options.host, port: options.port, signal: session.signal })
-    output.note(`reachable   ${publicUrl} leads to port ${options.port} here`)
+    await checkReachable({ publicUrl, host, port, operator, signal })
+    output.note(`reachable   ${publicUrl} leads to port ${port} here`)
   }
-  updateEnvFile('.env', {
-    RPC_URL: session.config.RPC_URL ?? '',
-    CHAIN_ID: String(chain.chainId),
-    DATA_DIR: dataDir,
-    KEYSTORE_FILE: keystoreFile,
-    KEYSTORE_PASSWORD_FILE: passwordFile,
-    HTTP_HOST: options.host,
-    HTTP_PORT: String(options.port),
-    PUBLIC_URL: publicUrl,
-    CAPACITY_BYTES: options.capacity,
-    ...(session.config.ADDRESS_BOOK === undefined
-      ? {}
-      : { ADDRESS_BOOK: resolve(session.config.ADDRESS_BOOK) }),
-  })
-  output.note('settings    .env')
+  await warnOfDisk(settings, output)
+  updateEnvFile('.env', envOf(session, settings, key))
+  output.note(`settings    ${resolve('.env')}`)
 
-  const operator = wallet.address
-  const stakeWei = options.stake ?? parseAmount(await ask('How many coins to stake behind storage? ', '0'))
+  const stakeWei =
+    options.stake ??
+    parseAmount(
+      await ask('How many coins to have behind storage? ', {
+        flag: '--stake',
+        fallback: formatEther((await readAllocation(chain, { operator })).backingWei),
+      }),
+    )
+  await awaitPending(session, operator)
   const steps = await missingSteps(chain, { operator, publicUrl, stakeWei, metadata: options.metadata })
   await checkFunds(chain, operator, steps)
-  const sender = await signerSender(chain, wallet.connect(chain.provider))
+  const sender = await signerSender(chain, key.wallet.connect(chain.provider))
   for (const { label, call } of steps) {
-    const receipt = await sendCall(sender, { ...call, label, signal: session.signal })
+    const receipt = await sendCall(sender, { ...call, label, signal })
     output.note(`${label.padEnd(11)} ${receipt.hash}`)
   }
   const { backingWei } = await readAllocation(chain, { operator })
+  const { keystoreFile } = key
   output.result(
     { operator, publicUrl, keystoreFile, dataDir, backingWei, sent: steps.map(({ label }) => label) },
     [
@@ -102,48 +123,78 @@ async function initStorage(session: Session, output: Output, options: InitOption
       ...(backingWei === 0n
         ? ['nobody seals with an operator without stake: zerog stake deposit AMOUNT --allocate']
         : []),
-      `keep safe: ${keystoreFile} and ${passwordFile}`,
+      `keep safe: ${[keystoreFile, key.passwordFile].filter(Boolean).join(' and ')}`,
       'run it:    zerog agent storage',
       'check it:  zerog doctor',
     ],
   )
 }
 
-async function openOrMakeKey(
-  dataDir: string,
-  options: InitOptions,
-  output: Output,
-): Promise<{ wallet: Wallet; keystoreFile: string; passwordFile: string }> {
-  const keystoreFile = join(dataDir, 'keystore.json')
-  const passwordFile = resolve(options.passwordFile ?? join(dataDir, 'keystore.password'))
-  if (!existsSync(passwordFile)) {
-    writeFileSync(passwordFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600, flush: true })
-    output.note(`password    made ${passwordFile}`)
-  }
-  const password = readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '')
-  if (!existsSync(keystoreFile)) {
-    const address =
-      options.importKey === undefined
-        ? await createKeystore(keystoreFile, password)
-        : await importKeystore(keystoreFile, password, readKey(options.importKey))
-    output.note(`key         ${options.importKey === undefined ? 'made' : 'imported'} ${address}`)
-  }
-  return { wallet: await loadKeystore(keystoreFile, password), keystoreFile, passwordFile }
-}
-
-function readKey(file: string): string {
-  try {
-    const text = readFileSync(file, 'utf8').trim()
-    return text.startsWith('0x') ? text : `0x${text}`
-  } catch (cause) {
-    throw new ZerogError('FILE_MISSING', `the key file ${file} cannot be read`, { cause })
+async function settingsOf(
+  { chain, config }: Session,
+  options: InitOptions & { dataDir: string; operator: string },
+): Promise<Settings> {
+  const { operator, dataDir } = options
+  const known = options.publicUrl ?? config.PUBLIC_URL ?? (await readOperator(chain, operator)).endpoint
+  const url =
+    known === '' ? await ask('URL under which others reach this agent: ', { flag: '--public-url' }) : known
+  return {
+    dataDir,
+    publicUrl: parseUrl('--public-url')(url),
+    host: options.host ?? config.HTTP_HOST ?? '0.0.0.0',
+    // Port 0 means any free one, which no URL can lead to.
+    port: options.port ?? (config.HTTP_PORT || DEFAULT_PORT),
+    capacityBytes: options.capacity ?? config.CAPACITY_BYTES ?? DEFAULT_CAPACITY_BYTES,
   }
 }
 
-async function publicUrlOf(options: InitOptions): Promise<string> {
-  const text = options.publicUrl ?? (await ask('URL under which others reach this agent: '))
-  if (URL.canParse(text) && /^https?:\/\//.test(text)) return text.replace(/\/+$/, '')
-  throw new ZerogError('BAD_REQUEST', `"${text}" is not an http:// or https:// URL`)
+function envOf(
+  { chain, config }: Session,
+  { dataDir, publicUrl, host, port, capacityBytes }: Settings,
+  { keystoreFile, passwordFile }: OperatorKey,
+): Record<string, string> {
+  return {
+    RPC_URL: config.RPC_URL,
+    CHAIN_ID: String(chain.chainId),
+    ADDRESS_BOOK: config.ADDRESS_BOOK,
+    DATA_DIR: dataDir,
+    KEYSTORE_FILE: keystoreFile,
+    ...(passwordFile === undefined ? {} : { KEYSTORE_PASSWORD_FILE: passwordFile }),
+    HTTP_HOST: host,
+    HTTP_PORT: String(port),
+    PUBLIC_URL: publicUrl,
+    CAPACITY_BYTES: String(capacityBytes),
+  }
+}
+
+async function warnOfDisk({ dataDir, capacityBytes }: Settings, output: Output): Promise<void> {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const { bavail, bsize } = await statfs(dataDir)
+  const freeBytes = bavail * bsize
+  if (freeBytes >= capacityBytes) return
+  output.note(
+    `disk        only ${formatBytes(freeBytes)} free for a capacity of ${formatBytes(capacityBytes)}: consider --capacity`,
+  )
+}
+
+/** A transaction of an interrupted run may still be on its way; what it changes must not be sent again. */
+async function awaitPending({ chain, signal }: Session, operator: string): Promise<void> {
+  const giveUpAt = performance.now() + PENDING_TIMEOUT_MS
+  for (;;) {
+    const [pending, mined] = await Promise.all(
+      (['pending', 'latest'] as const).map((tag) =>
+        read(chain.provider.getTransactionCount(operator, tag), { signal }),
+      ),
+    )
+    if (pending === mined) return
+    if (performance.now() > giveUpAt) {
+      throw new ZerogError(
+        'NONCE_CONFLICT',
+        `a transaction of ${operator} waits to be mined: try again later`,
+      )
+    }
+    await delay(POLL_MS, undefined, { signal })
+  }
 }
 
 type Step = { label: string; call: ChainCall }
@@ -174,16 +225,16 @@ async function missingSteps(
 }
 
 async function checkFunds(chain: Chain, operator: string, steps: readonly Step[]): Promise<void> {
-  const [balanceWei, fees] = await Promise.all([
-    chain.provider.getBalance(operator),
-    chain.provider.getFeeData(),
-  ])
+  const [balanceWei, fees] = await read(
+    Promise.all([chain.provider.getBalance(operator), chain.provider.getFeeData()]),
+  )
   const valueWei = steps.reduce((sum, { call }) => sum + call.valueWei, 0n)
   const neededWei = valueWei + FIRST_DAY_GAS * (fees.maxFeePerGas ?? fees.gasPrice ?? 0n)
   if (balanceWei >= neededWei) return
   throw new ZerogError(
     'INSUFFICIENT_FUNDS',
-    `send at least ${formatWei(neededWei - balanceWei)} to ${operator}, then run this again: it goes on from here`,
+    `send at least ${formatWeiUp(neededWei - balanceWei)} to ${operator} (${formatWei(valueWei)} to stake, the rest ` +
+      'for gas), then run the same command again: it goes on from here',
     { meta: { operator, balanceWei: String(balanceWei), neededWei: String(neededWei) } },
   )
 }

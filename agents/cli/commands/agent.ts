@@ -1,12 +1,14 @@
-import { spawn } from 'node:child_process'
-import { constants } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { CHECKOUT } from '../checkout.ts'
+import { runChild } from '../run-child.ts'
 import { initStorageCommand } from './agent-init.ts'
 
 const AGENTS = { storage: join(CHECKOUT, 'dist', 'agents', 'storage', 'main.js') }
+
+const STORAGE_HELP = `
+Settings come from the environment and from .env in this folder; .env.example lists them. The agent writes JSON lines to
+standard output and runs until SIGTERM or Ctrl-C; a second signal ends it at once. It may be killed at any time.`
 
 /** `zerog agent …`: run an agent, or prepare one. */
 export function agentCommand(): Command {
@@ -14,31 +16,11 @@ export function agentCommand(): Command {
   agent
     .command('storage')
     .description('run the storage agent with the settings of the environment and .env')
-    .action(() => runAgentProcess('storage'))
+    .addHelpText('after', STORAGE_HELP)
+    .action(() => runChild(AGENTS.storage, []))
   agent
     .command('init')
     .description('prepare an agent: key, settings, checks, stake, endpoint')
     .addCommand(initStorageCommand())
   return agent
-}
-
-/** Runs the agent as a process of its own, with this one's terminal and signals. */
-async function runAgentProcess(name: keyof typeof AGENTS): Promise<void> {
-  const child = spawn(
-    process.execPath,
-    ['--enable-source-maps', '--disable-warning=ExperimentalWarning', AGENTS[name]],
-    {
-      stdio: 'inherit',
-    },
-  )
-  // Ctrl-C reaches the child through the terminal; a supervisor's signal does not.
-  const forward = (signal: NodeJS.Signals) => child.kill(signal)
-  const ignore = () => undefined
-  process.on('SIGTERM', forward).on('SIGINT', process.stdin.isTTY ? ignore : forward)
-  process.exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(new ZerogError('INTERNAL', `the ${name} agent cannot be started`, { cause })),
-    )
-    child.once('close', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
-  })
 }

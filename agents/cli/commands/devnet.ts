@@ -1,26 +1,20 @@
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { parseCount } from '../amount.ts'
 import { CHECKOUT } from '../checkout.ts'
+import { runChild } from '../run-child.ts'
 
-/** `zerog devnet`: chain, contracts and eight providers on this machine, until Ctrl-C. */
+const HELP = `
+Chain, contracts and agents run until Ctrl-C. Other terminals of this checkout find the network by themselves: no
+RPC_URL, no key. Big files need 6 agents: of 24 shards nobody may hold more than 4, so that any two may vanish.`
+
+/** `zerog devnet`: chain, contracts and providers on this machine, until Ctrl-C. */
 export function devnetCommand(): Command {
   return new Command('devnet')
     .description('run a whole network on this machine until Ctrl-C')
-    .option('--agents <count>', 'storage agents', '8')
-    .action(async ({ agents }: { agents: string }) => {
-      const script = join(CHECKOUT, 'dist', 'scripts', 'devnet.js')
-      const child = spawn(
-        process.execPath,
-        ['--disable-warning=ExperimentalWarning', script, '--agents', agents],
-        {
-          cwd: CHECKOUT,
-          stdio: 'inherit',
-        },
-      )
-      process.on('SIGINT', () => undefined).on('SIGTERM', () => child.kill('SIGTERM'))
-      process.exitCode = await new Promise<number>((resolve) =>
-        child.once('close', (code) => resolve(code ?? 1)),
-      )
-    })
+    .option('--agents <count>', 'storage agents', parseCount('--agents', 1, 64), 8)
+    .addHelpText('after', HELP)
+    .action(({ agents }: { agents: number }) =>
+      runChild(join(CHECKOUT, 'dist', 'scripts', 'devnet.js'), ['--agents', String(agents)], CHECKOUT),
+    )
 }

@@ -1,5 +1,7 @@
 import { Command } from 'commander'
+import { formatEther } from 'ethers'
 import type { ChainCall } from '../../../sdk/chain/chain-call.ts'
+import { read } from '../../../sdk/chain/read.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
 import {
   allocateCall,
@@ -18,14 +20,22 @@ import {
 } from '../../../sdk/chain/staking.ts'
 import { readProviderStream } from '../../../sdk/chain/storage.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
-import { parseAddress, parseAmount } from '../amount.ts'
+import { parseAddress, parseAmount, parseNumber } from '../amount.ts'
+import { newestExits } from '../exits.ts'
 import { formatWei } from '../format.ts'
 import type { Output } from '../output.ts'
 import { requireWallet, type Session, withSession } from '../session.ts'
 
+const HELP = `
+To begin:   zerog stake deposit 100 --allocate
+To leave:   zerog stake deallocate 100; after the delay: zerog stake complete, zerog stake exit; after its delay:
+            zerog stake release EXIT, zerog stake withdraw. Stake that custody needs stays until the custody ends.`
+
 /** `zerog stake …`: own stake, delegation, allocations and exits. */
 export function stakeCommand(): Command {
-  const stake = new Command('stake').description('stake, delegate, allocate to services, leave')
+  const stake = new Command('stake')
+    .description('stake, delegate, allocate to services, leave')
+    .addHelpText('after', HELP)
   stake
     .command('status')
     .description('pools, allocation to storage and what is withdrawable')
@@ -87,14 +97,14 @@ export function stakeCommand(): Command {
   stake
     .command('exit')
     .description('ask shares back; they are paid at the price of the release')
-    .argument('<operator>', 'operator whose pool it is', parseAddress)
+    .argument('[operator]', 'operator whose pool it is; your own by default', parseAddress)
     .option('--pool <pool>', 'self or delegated', 'self')
-    .option('--shares <count>', 'shares; all by default')
+    .option('--shares <count>', 'shares; all by default', parseNumber('--shares'))
     .action(withSession(requestExit))
   stake
     .command('release')
     .description('release an exit whose delay is over')
-    .argument('<exitId>', 'number of the exit', BigInt)
+    .argument('<exitId>', 'number of the exit; `zerog stake status` lists them', parseNumber('exitId'))
     .action(
       withSession((session, output, [exitId]: [bigint]) =>
         sendStake(session, output, 'released', releaseCall(session.chain, exitId)),
@@ -116,19 +126,28 @@ export function stakeCommand(): Command {
 async function showStake(session: Session, output: Output, [given]: [string?]): Promise<void> {
   const { chain } = session
   const operator = given ?? requireWallet(session).address
-  const [self, delegated, allocation, withdrawableWei, stream] = await Promise.all([
+  const [self, delegated, allocation, withdrawableWei, stream, exits, head] = await Promise.all([
     readPool(chain, { operator, pool: 'self' }),
     readPool(chain, { operator, pool: 'delegated' }),
     readAllocation(chain, { operator }),
     readStakingClaimable(chain, operator),
     readProviderStream(chain, operator),
+    newestExits(chain, operator),
+    read(chain.provider.getBlockNumber()),
   ])
-  output.result({ operator, self, delegated, allocation, withdrawableWei, stream }, [
+  const at = (block: bigint) => (block <= BigInt(head) ? 'now' : `from block ${block}`)
+  output.result({ operator, self, delegated, allocation, withdrawableWei, stream, exits }, [
     `operator       ${operator}${stream.suspended ? '  SUSPENDED' : ''}`,
     `own pool       ${formatWei(self.tokensWei)}, ${formatWei(self.freeWei)} free`,
     `delegated      ${formatWei(delegated.tokensWei)}`,
     `behind storage ${formatWei(allocation.backingWei)}; custody needs ${formatWei(stream.needWei)}`,
-    `asked back     ${formatWei(allocation.pendingWei)}`,
+    allocation.pendingWei === 0n
+      ? 'asked back     nothing'
+      : `asked back     ${formatWei(allocation.pendingWei)}: zerog stake complete, ${at(allocation.completableAtBlock)}`,
+    ...exits.map(
+      ({ exitId, pool, shares, releasableAtBlock }) =>
+        `exit ${exitId}${' '.repeat(Math.max(1, 10 - String(exitId).length))}${shares} shares of the ${pool} pool: zerog stake release ${exitId}, ${at(releasableAtBlock)}`,
+    ),
     `withdrawable   ${formatWei(withdrawableWei)} from staking, ${formatWei(stream.creditWei)} from storage`,
   ])
 }
@@ -139,27 +158,43 @@ async function deposit(
   [amountWei]: [bigint],
   options: { allocate?: boolean },
 ): Promise<void> {
-  const calls = [stakeCall(session.chain, amountWei)]
-  if (options.allocate === true) calls.push(allocateCall(session.chain, { amountWei }))
-  await sendStake(session, output, options.allocate === true ? 'staked and allocated' : 'staked', ...calls)
+  const staked = stakeCall(session.chain, amountWei)
+  if (options.allocate !== true) return await sendStake(session, output, 'staked', staked)
+  const hash = await sendOne(session, 'staked', staked)
+  const allocated = allocateCall(session.chain, { amountWei })
+  const second = await sendOne(session, 'allocated', allocated).catch((error) => {
+    output.note(
+      `staked (${hash}), but not allocated: go on with zerog stake allocate ${formatEther(amountWei)}`,
+    )
+    throw error
+  })
+  output.result({ done: 'staked and allocated', transactions: [hash, second] }, [
+    `staked and allocated: ${hash} ${second}`,
+  ])
 }
 
 async function requestExit(
   session: Session,
   output: Output,
-  [operator]: [string],
-  options: { pool: string; shares?: string },
+  [given]: [string?],
+  options: { pool: string; shares?: bigint },
 ): Promise<void> {
+  const { chain } = session
   const pool = parsePool(options.pool)
   const owner = requireWallet(session).address
-  const held = await readShares(session.chain, { operator, pool, owner })
-  const shares = options.shares === undefined ? held.shares : BigInt(options.shares)
-  await sendStake(
-    session,
-    output,
-    'exit requested',
-    requestExitCall(session.chain, { operator, pool, shares }),
-  )
+  const operator = given ?? owner
+  const held = await readShares(chain, { operator, pool, owner })
+  const shares = options.shares ?? held.shares
+  if (shares === 0n) throw new ZerogError('BAD_REQUEST', `${owner} has no shares of that pool`)
+  const hash = await sendOne(session, 'exit', requestExitCall(chain, { operator, pool, shares }))
+  // Numbers only grow, so the newest exit of this owner is the one just made.
+  const exit = (await newestExits(chain, owner))[0]
+  output.result({ done: 'exit requested', transactions: [hash], exit }, [
+    `exit requested: ${hash}`,
+    ...(exit === undefined
+      ? []
+      : [`from block ${exit.releasableAtBlock}: zerog stake release ${exit.exitId}, zerog stake withdraw`]),
+  ])
 }
 
 function parsePool(text: string): StakePool {
@@ -167,17 +202,13 @@ function parsePool(text: string): StakePool {
   throw new ZerogError('BAD_REQUEST', `--pool must be self or delegated, not "${text}"`)
 }
 
-async function sendStake(
-  session: Session,
-  output: Output,
-  done: string,
-  ...calls: ChainCall[]
-): Promise<void> {
+async function sendStake(session: Session, output: Output, done: string, call: ChainCall): Promise<void> {
+  const hash = await sendOne(session, done, call)
+  output.result({ done, transactions: [hash] }, [`${done}: ${hash}`])
+}
+
+async function sendOne(session: Session, label: string, call: ChainCall): Promise<string> {
   const sender = await signerSender(session.chain, requireWallet(session))
-  const hashes: string[] = []
-  for (const call of calls) {
-    const receipt = await sendCall(sender, { ...call, label: `stake ${done}`, signal: session.signal })
-    hashes.push(receipt.hash)
-  }
-  output.result({ done, transactions: hashes }, [`${done}: ${hashes.join(' ')}`])
+  const receipt = await sendCall(sender, { ...call, label: `stake ${label}`, signal: session.signal })
+  return receipt.hash
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { eachProvider, type StorageProvider } from '../../../sdk/chain/operators.ts'
+import { read } from '../../../sdk/chain/read.ts'
 import {
   readFigures,
   readPrice,
@@ -19,9 +20,9 @@ export function statusCommand(): Command {
     .action(withSession(showStatus))
 }
 
-async function showStatus({ chain, provider }: Session, output: Output): Promise<void> {
-  const head = await provider.getBlockNumber()
-  const at = { blockTag: head }
+async function showStatus({ chain, provider, signal }: Session, output: Output): Promise<void> {
+  const head = await read(provider.getBlockNumber(), { signal })
+  const at = { blockTag: head, signal }
   const period = BigInt(periodAt(chain.terms, BigInt(head)))
   const [figures, vault, price, submissions, round] = await Promise.all([
     readFigures(chain, at),

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
+import { findSealedFile } from '../../../sdk/client/find-deal.ts'
 import { downloadPath } from '../../../sdk/client/paths-node.ts'
-import { fileStatus } from '../../../sdk/client/status.ts'
 import { parseFileId, parseRange } from '../amount.ts'
 import { formatBytes } from '../format.ts'
 import type { Output } from '../output.ts'
@@ -8,6 +8,10 @@ import { type Session, withSession } from '../session.ts'
 
 type FileId = ReturnType<typeof parseFileId>
 type DownloadOptions = { range?: { start: number; end?: number }; force?: boolean }
+
+const HELP = `
+Bytes of a root that several submissions carry are the same bytes: the newest deal that still lives is read.
+Up to as many shards as the deal has parity may be gone; what is missing is rebuilt and checked before FILE appears.`
 
 /** `zerog storage download ROOT FILE`: every byte is checked against the root; the file appears whole or not at all. */
 export function downloadCommand(): Command {
@@ -17,6 +21,7 @@ export function downloadCommand(): Command {
     .argument('<file>', 'where to write it')
     .option('--range <from-to>', 'only these bytes, both included; `1024-` to the end', parseRange)
     .option('--force', 'overwrite the file')
+    .addHelpText('after', HELP)
     .action(
       withSession((session, output, [id, file]: [FileId, string], options: DownloadOptions) =>
         download(session, output, { id, file, options }),
@@ -31,7 +36,8 @@ async function download(
 ): Promise<void> {
   const bar = output.bar('reading ', 'MB')
   const range = options.range
-  const end = range === undefined ? 0 : (range.end ?? (await fileStatus(chain, id, { signal })).byteLength)
+  const end =
+    range === undefined ? 0 : (range.end ?? (await findSealedFile(chain, id, { signal })).layout.byteLength)
   const result = await downloadPath({
     ...id,
     chain,

@@ -1,9 +1,10 @@
 import { Command } from 'commander'
 import { listFiles } from '../../../sdk/client/list.ts'
+import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { parseAddress, parseCount } from '../amount.ts'
 import { formatBytes, formatTable } from '../format.ts'
 import type { Output } from '../output.ts'
-import { requireWallet, type Session, withSession } from '../session.ts'
+import { type Session, withSession } from '../session.ts'
 
 type ListOptions = { owner?: string; limit: number }
 
@@ -17,7 +18,7 @@ export function listCommand(): Command {
 }
 
 async function list(session: Session, output: Output, options: ListOptions): Promise<void> {
-  const owner = options.owner ?? requireWallet(session).address
+  const owner = options.owner ?? ownAddress(session)
   const files = await listFiles(session.chain, { owner, limit: options.limit, signal: session.signal })
   output.result(
     { owner, files },
@@ -34,4 +35,9 @@ async function list(session: Session, output: Output, options: ListOptions): Pro
           ]),
         ),
   )
+}
+
+function ownAddress({ wallet }: Session): string {
+  if (wallet !== undefined) return wallet.address
+  throw new ZerogError('CONFIG_INVALID', 'whose files? Give --owner ADDRESS, or configure your key')
 }

@@ -1,36 +1,73 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { openPathSource } from '../../../sdk/client/file-source-node.ts'
 import { uploadPath } from '../../../sdk/client/paths-node.ts'
+import { createHashPool } from '../../../sdk/client/prepare-pool-node.ts'
 import { folderStateStore } from '../../../sdk/client/state-store-node.ts'
-import type { UploadProgress } from '../../../sdk/client/upload.ts'
-import { parseCount } from '../amount.ts'
+import { resumeUpload, type UploadProgress, type UploadResult } from '../../../sdk/client/upload.ts'
+import { isZerogError } from '../../../sdk/protocol/errors.ts'
+import { parseCount, parseNumber } from '../amount.ts'
 import { formatBytes, formatWei, shortHex } from '../format.ts'
 import type { Output } from '../output.ts'
 import { requireWallet, type Session, withSession } from '../session.ts'
 
 type UploadOptions = { parity?: number; term?: bigint }
 
+const UPLOAD_HELP = `
+What is paid is remembered on chain and in ~/.zerog/uploads, so repeating the same command goes on and never pays twice.
+A submission that is not sealed in time can be refunded: zerog storage refund TXSEQ.`
+
 /** `zerog storage upload FILE`: pays once, spreads the shards, seals. Repeat it after any failure. */
 export function uploadCommand(): Command {
-  return new Command('upload')
+  return withWish(new Command('upload'))
     .description('keep a file on the network; repeat it after any failure: it pays once and goes on')
     .argument('<file>', 'file')
-    .option('--parity <count>', 'parity shards: how many may be lost', parseCount('--parity', 4, 64))
-    .option('--term <periods>', 'term in periods', BigInt)
+    .addHelpText('after', UPLOAD_HELP)
     .action(
-      withSession((session, output, [file]: [string], options: UploadOptions) =>
-        upload(session, output, file, options),
-      ),
+      withSession(async (session, output, [file]: [string], options: UploadOptions) => {
+        const progress = uploadBars(output)
+        const result = await uploadPath({ ...uploadOptions(session, progress, options), path: file })
+          .finally(progress.stop)
+          .catch((error) => tellPaid(output, file, error))
+        showUpload(output, result)
+      }),
     )
 }
 
-async function upload(session: Session, output: Output, file: string, options: UploadOptions): Promise<void> {
+/** `zerog storage resume TXSEQ FILE`: goes on with a submission that was paid for anywhere. */
+export function resumeCommand(): Command {
+  return withWish(new Command('resume'))
+    .description('go on with a submission that is paid for, also from another machine')
+    .argument('<txSeq>', 'number of the submission', parseNumber('txSeq'))
+    .argument('<file>', 'the same file')
+    .action(
+      withSession(async (session, output, [txSeq, file]: [bigint, string], options: UploadOptions) => {
+        const progress = uploadBars(output)
+        const source = await openPathSource(file)
+        const pool = createHashPool(source)
+        try {
+          const wish = uploadOptions(session, progress, options)
+          const result = await resumeUpload({ ...wish, txSeq, source, pool }).finally(progress.stop)
+          showUpload(output, result)
+        } finally {
+          await pool.close()
+          await source.close()
+        }
+      }),
+    )
+}
+
+function withWish(command: Command): Command {
+  return command
+    .option('--parity <count>', 'parity shards: how many may be lost', parseCount('--parity', 4, 64))
+    .option('--term <periods>', 'term in periods', parseNumber('--term'))
+}
+
+function uploadOptions(session: Session, progress: ReturnType<typeof uploadBars>, options: UploadOptions) {
   const { chain, signal } = session
-  const progress = uploadBars(output)
-  const result = await uploadPath({
+  return {
     chain,
-    path: file,
     signer: requireWallet(session),
     // A payment is remembered per chain, so that a retry from anywhere finds it.
     stateStore: folderStateStore(join(homedir(), '.zerog', 'uploads', String(chain.chainId))),
@@ -38,7 +75,20 @@ async function upload(session: Session, output: Output, file: string, options: U
     signal,
     ...(options.parity === undefined ? {} : { parityShards: options.parity }),
     ...(options.term === undefined ? {} : { termPeriods: options.term }),
-  }).finally(progress.stop)
+  }
+}
+
+/** Says what became of the money before the error does. */
+function tellPaid(output: Output, file: string, error: unknown): never {
+  const txSeq = isZerogError(error) ? error.meta.txSeq : undefined
+  if (txSeq !== undefined) {
+    output.note(`submission ${txSeq} is paid for and not sealed: run the same command again to go on`)
+    output.note(`(elsewhere: zerog storage resume ${txSeq} ${file}; too late: zerog storage refund ${txSeq})`)
+  }
+  throw error
+}
+
+function showUpload(output: Output, result: UploadResult): void {
   output.result({ ...result }, [
     `root     ${result.root}`,
     `txSeq    ${result.txSeq}${result.resumed ? ' (paid by an earlier attempt)' : ''}`,

@@ -1,21 +1,22 @@
 import { stat } from 'node:fs/promises'
 import { Command } from 'commander'
+import { read } from '../../../sdk/chain/read.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
-import { refundCall, withdrawCall } from '../../../sdk/chain/storage-calls.ts'
+import { refundCall, reinstateCall, withdrawCall } from '../../../sdk/chain/storage-calls.ts'
 import { openPathSource } from '../../../sdk/client/file-source-node.ts'
 import { prepareFile } from '../../../sdk/client/prepare.ts'
 import { createHashPool } from '../../../sdk/client/prepare-pool-node.ts'
 import { quoteUpload } from '../../../sdk/client/price.ts'
 import { DEFAULT_PARITY } from '../../../sdk/protocol/deal-price.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
-import { parseAddress, parseCount } from '../amount.ts'
+import { parseAddress, parseCount, parseNumber } from '../amount.ts'
 import { formatBytes, formatSeconds, formatWei } from '../format.ts'
 import { createOutput, type Output } from '../output.ts'
 import { type GlobalOptions, requireWallet, type Session, withSession } from '../session.ts'
 import { downloadCommand } from './storage-download.ts'
 import { listCommand } from './storage-list.ts'
 import { fileStatusCommand } from './storage-status.ts'
-import { uploadCommand } from './storage-upload.ts'
+import { resumeCommand, uploadCommand } from './storage-upload.ts'
 
 /** `zerog storage …`: files on the network. */
 export function storageCommand(): Command {
@@ -23,19 +24,26 @@ export function storageCommand(): Command {
   storage.addCommand(rootCommand())
   storage.addCommand(priceCommand())
   storage.addCommand(uploadCommand())
+  storage.addCommand(resumeCommand())
   storage.addCommand(downloadCommand())
   storage.addCommand(fileStatusCommand())
   storage.addCommand(listCommand())
   storage
     .command('refund')
     .description('return the fee of a submission that was not sealed in time to its owner')
-    .argument('<txSeq>', 'number of the submission', parseTxSeq)
+    .argument('<txSeq>', 'number of the submission', parseNumber('txSeq'))
     .action(withSession(refund))
   storage
     .command('withdraw')
     .description('send what storage owes you: refunds, bonds, pay')
     .option('--to <address>', 'receiver; yourself by default', parseAddress)
     .action(withSession(withdraw))
+  storage
+    .command('reinstate')
+    .description(
+      'lift your own suspension once strikes have aged out and the stake suffices; a running agent does it',
+    )
+    .action(withSession(reinstate))
   return storage
 }
 
@@ -77,9 +85,9 @@ function rootCommand(): Command {
 function priceCommand(): Command {
   return new Command('price')
     .description('what it costs to keep a file, or that many bytes')
-    .argument('<file|bytes>', 'a file or a number of bytes')
+    .argument('<file|bytes>', 'a file (./123 if its name is a number) or a number of bytes')
     .option('--parity <count>', 'parity shards', parseCount('--parity', 4, 64))
-    .option('--term <periods>', 'term in periods', BigInt)
+    .option('--term <periods>', 'term in periods', parseNumber('--term'))
     .action(withSession(showPrice))
 }
 
@@ -89,7 +97,7 @@ async function showPrice(
   [subject]: [string],
   options: { parity?: number; term?: bigint },
 ): Promise<void> {
-  const byteLength = /^\d+$/.test(subject) ? Number(subject) : await sizeOf(subject)
+  const byteLength = await sizeOf(subject)
   const quote = await quoteUpload(chain, {
     byteLength,
     signal,
@@ -97,7 +105,7 @@ async function showPrice(
     ...(options.term === undefined ? {} : { termPeriods: options.term }),
   })
   const { layout, ...rest } = quote
-  const head = BigInt(await chain.provider.getBlockNumber())
+  const head = BigInt(await read(chain.provider.getBlockNumber(), { signal }))
   const termBlocks = Number(quote.expiresAtBlock - head)
   const secondsPerBlock = await blockSeconds(chain.provider, Number(head))
   output.result({ byteLength, ...rest, dataShards: layout.dataShards, shardSectors: layout.shardSectors }, [
@@ -116,12 +124,14 @@ async function blockSeconds(provider: Session['chain']['provider'], head: number
   return last === null || first === null ? 1 : (last.timestamp - first.timestamp) / span
 }
 
-async function sizeOf(file: string): Promise<number> {
-  try {
-    return (await stat(file)).size
-  } catch (cause) {
-    throw new ZerogError('FILE_MISSING', `${file} cannot be read`, { cause })
-  }
+/** Bytes of a file, or the number itself; a file whose name is a number is written `./123`. */
+async function sizeOf(subject: string): Promise<number> {
+  if (/^\d+$/.test(subject)) return Number(subject)
+  const found = await stat(subject).catch((cause) => {
+    throw new ZerogError('FILE_MISSING', `${subject} cannot be read`, { cause })
+  })
+  if (found.isFile()) return found.size
+  throw new ZerogError('FILE_MISSING', `${subject} is not a regular file`)
 }
 
 async function refund(session: Session, output: Output, [txSeq]: [bigint]): Promise<void> {
@@ -150,7 +160,10 @@ async function withdraw(
   output.result({ transaction: receipt.hash }, [`withdrawn: ${receipt.hash}`])
 }
 
-function parseTxSeq(text: string): bigint {
-  if (/^\d+$/.test(text)) return BigInt(text)
-  throw new ZerogError('BAD_REQUEST', `"${text}" is not the number of a submission`)
+async function reinstate(session: Session, output: Output): Promise<void> {
+  const wallet = requireWallet(session)
+  const sender = await signerSender(session.chain, wallet)
+  const call = reinstateCall(session.chain, wallet.address)
+  const receipt = await sendCall(sender, { ...call, label: 'reinstate', signal: session.signal })
+  output.result({ operator: wallet.address, transaction: receipt.hash }, [`reinstated: ${receipt.hash}`])
 }

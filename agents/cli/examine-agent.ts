@@ -1,0 +1,139 @@
+import { statfs } from 'node:fs/promises'
+import { z } from 'zod'
+import { type Finding, fail, ok, warn } from './finding.ts'
+import { formatBytes } from './format.ts'
+
+const FETCH_TIMEOUT_MS = 5_000
+const LOW_DISK_BYTES = 1_000_000_000
+
+const readySchema = z.object({ ready: z.boolean(), checks: z.record(z.string(), z.string()) })
+
+/** What doctor reads of /status; whatever else there is does not matter here. */
+const statusSchema = z.object({
+  operator: z.string(),
+  usedBytes: z.number(),
+  capacityBytes: z.number(),
+  shards: z.object({ complete: z.number(), partial: z.number(), damaged: z.number() }),
+  duties: z
+    .array(
+      z.object({
+        name: z.string(),
+        last: z.object({ outcome: z.string(), code: z.string().optional(), block: z.number() }).optional(),
+      }),
+    )
+    .default([]),
+})
+
+const MENDS: Record<string, string> = {
+  chain: 'check RPC_URL and the node behind it',
+  redis: 'check REDIS_URL, or that redis-server can run',
+  store: 'check free space and permissions of DATA_DIR',
+  followers: 'wait: it reads the logs it has missed',
+  running: 'wait until it has stopped, then start it again',
+}
+
+/** Asks the agent itself: whether it is there, whose it is, and what it waits for. */
+export async function examineAgent(url: string, operator: string | undefined): Promise<Finding[]> {
+  if (url === '')
+    return [fail('agent', 'no URL is known', 'set PUBLIC_URL, or run `zerog agent init storage`')]
+  let ready: Answer
+  let status: Answer
+  try {
+    ready = await getJson(`${url}/ready`)
+    status = await getJson(`${url}/status`)
+  } catch {
+    return [
+      fail(
+        'agent',
+        `${url} does not answer`,
+        'start it (`zerog agent storage`), or open its port to the outside; its last log lines say why it ended',
+      ),
+    ]
+  }
+  const checks = readySchema.safeParse(ready.json)
+  const state = statusSchema.safeParse(status.json)
+  if (!checks.success || !state.success) {
+    return [fail('agent', `${url} is no storage agent of ours`, 'correct PUBLIC_URL, or --url')]
+  }
+  if (operator !== undefined && state.data.operator !== operator) {
+    return [
+      fail(
+        'agent',
+        `${url} is the agent of another operator, ${state.data.operator}`,
+        'correct PUBLIC_URL, or the key: each operator has a URL of its own',
+      ),
+    ]
+  }
+  const waiting = Object.entries(checks.data.checks).filter(([, text]) => text !== 'ok')
+  return [
+    ...(waiting.length === 0 ? [ok('agent', `${url} is ready`)] : []),
+    ...waiting.map(([part, text]) =>
+      fail('agent', `${url} is not ready: ${part}: ${text}`, MENDS[part] ?? 'look into its log'),
+    ),
+    shardsFinding(state.data),
+    ...dutyFindings(state.data),
+  ]
+}
+
+type Status = z.output<typeof statusSchema>
+
+function shardsFinding({ shards, usedBytes, capacityBytes }: Status): Finding {
+  const found = `${shards.complete} whole, ${shards.partial} arriving; ${formatBytes(usedBytes)} of ${formatBytes(capacityBytes)}`
+  if (shards.damaged > 0) {
+    const damaged = `${shards.damaged} damaged, ${found}`
+    return warn(
+      'shards',
+      damaged,
+      'the agent rebuilds them from the others; look at the disk if their number grows',
+    )
+  }
+  if (usedBytes > capacityBytes * 0.95)
+    return warn('shards', found, 'no room for new deals: raise CAPACITY_BYTES')
+  return ok('shards', found)
+}
+
+function dutyFindings({ duties }: Status): Finding[] {
+  return duties.flatMap(({ name, last }) =>
+    last === undefined || !['failed', 'expired'].includes(last.outcome)
+      ? []
+      : [
+          warn(
+            'duty',
+            `${name} ${last.outcome} at block ${last.block}${last.code === undefined ? '' : ` (${last.code})`}`,
+            last.code === 'INSUFFICIENT_FUNDS'
+              ? 'send coins for gas to the operator'
+              : `look for ${name} in the log; docs/errors.md has the code`,
+          ),
+        ],
+  )
+}
+
+/** Whether there is room for what the agent may still take. */
+export async function examineDisk(folder: string): Promise<Finding> {
+  try {
+    const { bavail, bsize } = await statfs(folder)
+    const found = `${formatBytes(bavail * bsize)} free in ${folder}`
+    return bavail * bsize > LOW_DISK_BYTES
+      ? ok('disk', found)
+      : warn('disk', found, 'free space, or lower CAPACITY_BYTES')
+  } catch {
+    return fail(
+      'disk',
+      `${folder} cannot be read`,
+      'set DATA_DIR, mount it, or run `zerog agent init storage`',
+    )
+  }
+}
+
+type Answer = { json: unknown }
+
+async function getJson(url: string): Promise<Answer> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) })
+  const text = await response.text()
+  try {
+    return { json: JSON.parse(text) }
+  } catch {
+    // Not JSON: the schema will say so.
+    return { json: undefined }
+  }
+}
