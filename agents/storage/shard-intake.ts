@@ -17,6 +17,7 @@ import { createShardHasher, type ShardHasher } from './shard-levels.ts'
 import type { ShardRecord, ShardRecords } from './shard-records.ts'
 
 const REHASH_BYTES = 1024 * 1024
+const PIECE_BYTES = 256 * 1024
 /** Hash states kept in memory; one that falls out is rebuilt from the file. */
 const MAX_OPEN_PARTIALS = 64
 
@@ -72,7 +73,7 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
     const handle = await openPartial(shardPath(folder, record, 'part'))
     let at = start
     try {
-      for await (const piece of body) {
+      for await (const piece of coalesced(body)) {
         if (at + piece.length > start + length) {
           throw new ZerogError('BAD_REQUEST', 'the body is longer than its range')
         }
@@ -166,6 +167,33 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
 /** The key as one word, for maps and locks. */
 export function keyText(key: ShardKey): string {
   return `${key.txSeq}/${key.index}`
+}
+
+/**
+ * The same bytes in pieces of a quarter of a mebibyte, which hash and write faster than a socket's; what has come before an
+ * error is given first. Pieces are only valid until the next.
+ */
+async function* coalesced(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(PIECE_BYTES)
+  let filled = 0
+  let failure: { error: unknown } | undefined
+  try {
+    for await (const piece of body) {
+      for (let at = 0; at < piece.length; ) {
+        const taken = Math.min(piece.length - at, PIECE_BYTES - filled)
+        buffer.set(piece.subarray(at, at + taken), filled)
+        at += taken
+        filled += taken
+        if (filled < PIECE_BYTES) continue
+        yield buffer
+        filled = 0
+      }
+    }
+  } catch (error) {
+    failure = { error }
+  }
+  if (filled > 0) yield buffer.subarray(0, filled)
+  if (failure) throw failure.error
 }
 
 /** The first `length` bytes of a file, piece by piece; pieces are only valid until the next. */

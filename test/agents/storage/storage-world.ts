@@ -131,7 +131,7 @@ export async function startWorld({
   async function advance(
     what: string,
     check: () => unknown,
-    { blocks = 60, blockMs = 400 }: { blocks?: number; blockMs?: number } = {},
+    { blocks = 60, blockMs = 600 }: { blocks?: number; blockMs?: number } = {},
   ): Promise<void> {
     for (let mined = 0; ; mined++) {
       try {
