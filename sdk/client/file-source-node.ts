@@ -23,8 +23,8 @@ export async function openPathSource(path: string): Promise<PathSource> {
   return {
     path,
     byteLength: first.size,
-    async read(offset, length) {
-      const bytes = new Uint8Array(length)
+    async read(offset, length, into = new Uint8Array(length)) {
+      const bytes = into.subarray(0, length)
       let got = 0
       while (got < length) {
         const { bytesRead } = await handle.read(bytes, got, length - got, offset + got)

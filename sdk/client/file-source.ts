@@ -3,8 +3,11 @@ import { ZerogError } from '../protocol/errors.ts'
 /** Bytes of known length that can be read anywhere, several reads at a time. */
 export type FileSource = {
   readonly byteLength: number
-  /** Exactly the bytes [offset, offset + length). Throws FILE_CHANGED when the source has fewer by now. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * Exactly the bytes [offset, offset + length). A source that copies anyway puts them into `into`, when given: whoever
+   * reads a whole file piece by piece saves garbage by it. Throws FILE_CHANGED when the source has fewer by now.
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>
   /** Throws FILE_CHANGED when the bytes may no longer be those seen at the start. Absent: they cannot change. */
   assertUnchanged?(): Promise<void>
 }

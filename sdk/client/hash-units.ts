@@ -33,18 +33,24 @@ export async function hashUnits(
   const shards = layout.dataShards + parityShards
   const length = unitSectors(layout) * SECTOR_BYTES
   const encode = createParityEncoder(erasure, { d: layout.dataShards, m: parityShards })
+  const buffers = (count: number) => Array.from({ length: count }, () => new Uint8Array(length))
+  const parity = buffers(parityShards)
+  // Two sets: the next unit is read into one while the other is hashed.
+  let [own, other] = [buffers(layout.dataShards), buffers(layout.dataShards)]
+  const readUnit = (unit: number, into: readonly Uint8Array[]) =>
+    readDataColumns(source, layout, { offset: unit * length, length, into })
   const roots = new Uint8Array((range.to - range.from) * shards * HASH_BYTES)
   let at = 0
-  // The next unit is read while this one is hashed.
-  let next = readDataColumns(source, layout, { offset: range.from * length, length })
+  let next = readUnit(range.from, own)
   for (let unit = range.from; unit < range.to; unit++) {
     const data = await next
+    ;[own, other] = [other, own]
     if (unit + 1 < range.to) {
-      next = readDataColumns(source, layout, { offset: (unit + 1) * length, length })
+      next = readUnit(unit + 1, own)
       // A failed read is seen when it is awaited; until then it must not count as unhandled.
       next.catch(() => undefined)
     }
-    for (const column of [...data, ...encode(data)]) {
+    for (const column of [...data, ...encode(data, parity)]) {
       roots.set(merkleRoot(hasher, column), at)
       at += HASH_BYTES
     }

@@ -24,7 +24,8 @@ export function createHashPool(source: PathSource, { threads = defaultThreads() 
       return roots
     },
     async close() {
-      await Promise.all(all.map((thread) => thread.stop()))
+      idle.length = 0
+      await Promise.all(all.splice(0).map((thread) => thread.stop()))
     },
   }
 }

@@ -31,6 +31,8 @@ export async function sendShard(
   const total = reader.shardBytes
   const limits = signal === undefined ? {} : { signal }
   const startedMs = Date.now()
+  // Used again for every chunk: a request has its own copy of what it sends.
+  const buffer = new Uint8Array(Math.min(reader.windowBytes, total))
   let attempts = 0
   let reached = await startingPoint()
   while (!reached.complete) {
@@ -49,7 +51,7 @@ export async function sendShard(
   }
 
   async function sendNext(offset: number): Promise<ShardProgress> {
-    const bytes = await reader.read(ref.index, Math.min(offset, total - 1))
+    const bytes = await reader.read(ref.index, Math.min(offset, total - 1), buffer)
     const from = Math.min(offset, total - 1)
     const slowestMs = Math.max(MIN_CHUNK_MS, (bytes.length / MIN_BYTES_PER_SEC) * 1000)
     const timeoutMs = options.chunkTimeoutMs ?? slowestMs

@@ -7,8 +7,10 @@ import type { PreparedFile } from './prepare.ts'
 /** Reads any shard of a file, parity included, from any offset on. */
 export type ShardReader = {
   readonly shardBytes: number
-  /** The bytes of a shard from `offset` to the end of its window. */
-  read(index: number, offset: number): Promise<Uint8Array>
+  /** Bytes that `read` returns at most. */
+  readonly windowBytes: number
+  /** The bytes of a shard from `offset` to the end of its window; in `into`, of `windowBytes`, if they must be copied. */
+  read(index: number, offset: number, into?: Uint8Array): Promise<Uint8Array>
 }
 
 /** Memory that one window may take over all shards. */
@@ -36,13 +38,12 @@ export function createShardReader(
   const total = shardBytes(layout)
   const windowBytes = windowSize(layout.dataShards + parityShards, maxWindowBytes)
   const encode = createParityEncoder(erasure, { d: layout.dataShards, m: parityShards })
-  const windows = new Map<number, Promise<Uint8Array[]>>()
+  const windows = new Map<number, Promise<readonly Uint8Array[]>>()
+  const data = Array.from({ length: layout.dataShards }, () => new Uint8Array(windowBytes))
+  let encoding: Promise<unknown> = Promise.resolve()
 
-  function parityWindow(number: number): Promise<Uint8Array[]> {
-    const offset = number * windowBytes
-    const made =
-      windows.get(number) ??
-      readDataColumns(source, layout, { offset, length: Math.min(windowBytes, total - offset) }).then(encode)
+  function parityWindow(number: number): Promise<readonly Uint8Array[]> {
+    const made = windows.get(number) ?? encodeWindow(number)
     windows.delete(number)
     windows.set(number, made)
     made.catch(() => windows.delete(number))
@@ -51,12 +52,25 @@ export function createShardReader(
     return made
   }
 
+  /** One window at a time: they share the buffers of the data. */
+  function encodeWindow(number: number): Promise<readonly Uint8Array[]> {
+    const offset = number * windowBytes
+    const range = { offset, length: Math.min(windowBytes, total - offset) }
+    const made = encoding.then(async () =>
+      encode(await readDataColumns(source, layout, { ...range, into: data })),
+    )
+    encoding = made.catch(() => undefined)
+    return made
+  }
+
   return {
     shardBytes: total,
-    async read(index, offset) {
+    windowBytes,
+    async read(index, offset, into) {
       const number = Math.floor(offset / windowBytes)
       const length = Math.min((number + 1) * windowBytes, total) - offset
-      if (index < layout.dataShards) return readDataColumn(source, layout, { index, offset, length })
+      if (index < layout.dataShards)
+        return readDataColumn(source, layout, { index, offset, length, ...(into && { into }) })
       const parity = await parityWindow(number)
       const start = offset - number * windowBytes
       return (parity[index - layout.dataShards] ?? new Uint8Array()).subarray(start, start + length)

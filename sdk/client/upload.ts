@@ -80,7 +80,7 @@ export declare namespace uploadFile {
     sender?: TxSender
     /** Where the payment is recorded; without one a crash of the process is covered by the chain alone. */
     stateStore?: StateStore
-    /** Threads for the hashing; this thread alone by default. */
+    /** Threads for the hashing, closed when it is done; this thread alone by default. */
     pool?: HashPool
     onProgress?: (progress: UploadProgress) => void
     /** A provider that takes longer for one chunk, twice in a row, is replaced; 10 s, or 64 KiB/s, by default. */
@@ -118,6 +118,7 @@ async function upload(options: uploadFile.Options, resumedTxSeq?: bigint): Promi
     ...(options.pool === undefined ? {} : { pool: options.pool }),
     ...signalOf(signal),
   })
+  await options.pool?.close()
   const prepareSec = clock()
 
   onProgress?.({ stage: 'pay' })

@@ -47,6 +47,7 @@ describe('a deal whose uploader sent wrong parity', () => {
       prepared,
       reader: {
         shardBytes: length,
+        windowBytes: 2 ** 19,
         read: async (index, offset) => at(shards, index).subarray(offset, offset + 2 ** 19),
       },
       ...(await findCandidates(chain, { txSeq, shardBytes: length, sectorPriceWei })),
