@@ -58,13 +58,15 @@ export function printError(error: unknown, json: boolean): number {
 
 const FILE_FAULTS = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EROFS', 'ENAMETOOLONG'])
 
-/** Anything thrown as an error of ours: also what the file system, ethers and abort signals throw. */
+/** Anything thrown as an error of ours: also what the file system, parseArgs, ethers and abort signals throw. */
 export function knownError(error: unknown): ZerogError {
   if (isZerogError(error)) return error
   if (error instanceof Error && 'code' in error) {
     const fault = String(error.code)
     if (fault === 'ENOSPC' || fault === 'EDQUOT')
       return new ZerogError('DISK_FULL', undefined, { cause: error })
+    if (fault.startsWith('ERR_PARSE_ARGS'))
+      return new ZerogError('BAD_REQUEST', error.message, { cause: error })
     if (FILE_FAULTS.has(fault)) return new ZerogError('FILE_MISSING', error.message, { cause: error })
   }
   return chainError(error)

@@ -96,10 +96,10 @@ export function stakeCommand(): Command {
     )
   stake
     .command('exit')
-    .description('ask shares back; they are paid at the price of the release')
+    .description('ask stake back; what its shares are worth when they are released is paid')
     .argument('[operator]', 'operator whose pool it is; your own by default', parseAddress)
     .option('--pool <pool>', 'self or delegated', 'self')
-    .option('--shares <count>', 'shares; all by default', parseNumber('--shares'))
+    .option('--amount <amount>', 'coins to ask back; all by default', parseAmount)
     .action(withSession(requestExit))
   stake
     .command('release')
@@ -177,15 +177,15 @@ async function requestExit(
   session: Session,
   output: Output,
   [given]: [string?],
-  options: { pool: string; shares?: bigint },
+  options: { pool: string; amount?: bigint },
 ): Promise<void> {
   const { chain } = session
   const pool = parsePool(options.pool)
   const owner = requireWallet(session).address
   const operator = given ?? owner
   const held = await readShares(chain, { operator, pool, owner })
-  const shares = options.shares ?? held.shares
-  if (shares === 0n) throw new ZerogError('BAD_REQUEST', `${owner} has no shares of that pool`)
+  if (held.shares === 0n) throw new ZerogError('BAD_REQUEST', `${owner} has no shares of that pool`)
+  const shares = sharesWorth(held, options.amount ?? held.worthWei)
   const hash = await sendOne(session, 'exit', requestExitCall(chain, { operator, pool, shares }))
   // Numbers only grow, so the newest exit of this owner is the one just made.
   const exit = (await newestExits(chain, owner))[0]
@@ -195,6 +195,13 @@ async function requestExit(
       ? []
       : [`from block ${exit.releasableAtBlock}: zerog stake release ${exit.exitId}, zerog stake withdraw`]),
   ])
+}
+
+/** Shares that are worth an amount at most. Errors: BAD_REQUEST when all together are worth less. */
+function sharesWorth(held: { shares: bigint; worthWei: bigint }, amountWei: bigint): bigint {
+  if (amountWei === held.worthWei) return held.shares
+  if (amountWei < held.worthWei) return (held.shares * amountWei) / held.worthWei
+  throw new ZerogError('BAD_REQUEST', `your shares of that pool are worth ${formatWei(held.worthWei)} only`)
 }
 
 function parsePool(text: string): StakePool {
