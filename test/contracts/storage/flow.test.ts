@@ -227,6 +227,14 @@ describe('submit', () => {
     )
   })
 
+  it('error: heights at which a power of two no longer fits a word', async () => {
+    const { flow, uploader } = system
+    for (const height of [64n, 255n, 256n, 2n ** 256n - 1n]) {
+      const data = { length: 1n, tags: '0x', nodes: [{ root: ROOT, height }] }
+      await revertsWith(flow.connect(uploader)[OLD_SUBMIT](data, { value: 1n }), flow, 'InvalidSubmission')
+    }
+  })
+
   it('error: views of a submission that does not exist', async () => {
     const { flow } = system
     await revertsWith(flow.submission(5n), flow, 'UnknownSubmission', [5n])
