@@ -2,6 +2,7 @@
 export { loadAddressBook } from './chain/address-book-node.ts'
 export { createPathSink } from './client/file-sink-node.ts'
 export { openPathSource, type PathSource } from './client/file-source-node.ts'
+export { nodeTransport } from './client/http-node.ts'
 export { downloadPath, uploadPath } from './client/paths-node.ts'
 export { createHashPool } from './client/prepare-pool-node.ts'
 export { folderStateStore } from './client/state-store-node.ts'

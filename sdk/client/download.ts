@@ -9,6 +9,7 @@ import { fileTree } from '../protocol/submission.ts'
 import { type ColumnChunk, type ColumnContext, fetchColumn } from './fetch-column.ts'
 import type { FileSink } from './file-sink.ts'
 import { type FileRef, findSealedFile, type SealedFile } from './find-deal.ts'
+import type { HttpTransport } from './http.ts'
 import { connectPeers } from './shard-peers.ts'
 
 /** A verified download. `rebuiltShards` are data shards of which some chunk came from the others. */
@@ -51,6 +52,7 @@ export async function downloadFile(options: downloadFile.Options): Promise<Downl
       peers: await connectPeers(chain, {
         file,
         hasher,
+        transport: options.transport,
         ...limits,
         ...(options.chunkTimeoutMs === undefined ? {} : { timeoutMs: options.chunkTimeoutMs }),
       }),
@@ -90,6 +92,8 @@ export declare namespace downloadFile {
     onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
     /** Time-out of one chunk of 1 MiB at most; 30 s by default. */
     chunkTimeoutMs?: number
+    /** What carries requests to providers; `fetch` by default. */
+    transport?: HttpTransport
     signal?: AbortSignal
   }
 }

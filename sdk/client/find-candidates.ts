@@ -2,6 +2,7 @@ import { keccak256, solidityPacked } from 'ethers'
 import type { Chain } from '../chain/connect.ts'
 import { eachProvider, type StorageProvider } from '../chain/operators.ts'
 import { type ErrorCode, errorCode } from '../protocol/errors.ts'
+import type { HttpTransport } from './http.ts'
 import { createProviderClient, type ProviderClient } from './provider-client.ts'
 
 /** A provider that takes shards of this deal, with room for `capacityShards` of them. */
@@ -26,7 +27,13 @@ export type Rejection = {
  */
 export async function findCandidates(
   chain: Chain,
-  options: { txSeq: bigint; shardBytes: number; sectorPriceWei: bigint; signal?: AbortSignal },
+  options: {
+    txSeq: bigint
+    shardBytes: number
+    sectorPriceWei: bigint
+    transport?: HttpTransport | undefined
+    signal?: AbortSignal
+  },
 ): Promise<{ candidates: Candidate[]; rejections: Rejection[] }> {
   const { txSeq, signal } = options
   const found: Promise<Candidate | Rejection>[] = []
@@ -55,18 +62,14 @@ export async function findCandidates(
 async function askProvider(
   chain: Chain,
   { operator, endpoint, backingWei, needWei, suspended }: StorageProvider,
-  {
-    shardBytes,
-    sectorPriceWei,
-    signal,
-  }: { shardBytes: number; sectorPriceWei: bigint; signal?: AbortSignal },
+  { shardBytes, sectorPriceWei, transport, signal }: Parameters<typeof findCandidates>[1],
 ): Promise<Candidate | Rejection> {
   if (suspended) return { operator, code: 'SUSPENDED' }
   if (endpoint === '') return { operator, code: 'NO_ENDPOINT' }
   if (backingWei === 0n || backingWei < needWei) return { operator, code: 'NO_STAKE' }
   const startedMs = performance.now()
   try {
-    const client = createProviderClient(endpoint)
+    const client = createProviderClient(endpoint, { transport })
     const info = await client.info(signal === undefined ? {} : { signal })
     const latencyMs = performance.now() - startedMs
     const isOurs =

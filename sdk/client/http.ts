@@ -13,35 +13,60 @@ export type HttpRequest = {
 
 export type HttpAnswer = { readonly status: number; readonly headers: Headers; readonly body: Uint8Array }
 
+/** What carries requests: sends one, and reads an answer of at most `maxBytes`; `signal` ends it. No redirects. */
+export type HttpTransport = (
+  url: string,
+  request: Omit<HttpRequest, 'timeoutMs' | 'signal'> & { readonly signal: AbortSignal },
+) => Promise<HttpAnswer>
+
 /**
  * One request with a time-out and a bounded answer. Redirects are not followed: an endpoint speaks for itself.
  *
  * Errors: PEER_UNREACHABLE, TIMEOUT, ABORTED, PEER_MISBEHAVED when the body is over the bound, and for statuses of 400 up
  * the error that the JSON body names (its `meta` too), or PEER_MISBEHAVED.
  */
-export async function httpRequest(url: string, request: HttpRequest): Promise<HttpAnswer> {
-  const { method = 'GET', headers = {}, body, timeoutMs, maxBytes, signal } = request
+export async function httpRequest(
+  url: string,
+  { timeoutMs, signal, ...request }: HttpRequest,
+  transport: HttpTransport = fetchTransport,
+): Promise<HttpAnswer> {
   const timeout = AbortSignal.timeout(timeoutMs)
   let answer: HttpAnswer
   try {
-    const response = await fetch(url, {
-      method,
-      headers,
-      // A view of shared memory is not a valid body; ours never is one.
-      ...(body === undefined ? {} : { body: body as BodyInit }),
-      redirect: 'error',
+    answer = await transport(url, {
+      ...request,
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     })
-    answer = {
-      status: response.status,
-      headers: response.headers,
-      body: await boundedBody(response, maxBytes),
-    }
   } catch (cause) {
     throw requestError(url, cause, { timeout, ...(signal === undefined ? {} : { signal }) })
   }
   if (answer.status >= 400) throw answerError(url, answer)
   return answer
+}
+
+/** The transport of every platform. */
+export const fetchTransport: HttpTransport = async (
+  url,
+  { method = 'GET', headers = {}, body, maxBytes, signal },
+) => {
+  const response = await fetch(url, {
+    method,
+    headers,
+    // A view of shared memory is not a valid body; ours never is one.
+    ...(body === undefined ? {} : { body: body as BodyInit }),
+    redirect: 'error',
+    signal,
+  })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: await boundedBody(response, maxBytes),
+  }
+}
+
+/** The error of an answer that is longer than agreed. */
+export function answerTooLong(url: string, maxBytes: number): ZerogError {
+  return new ZerogError('PEER_MISBEHAVED', `the answer is over ${maxBytes} bytes`, { meta: { url } })
 }
 
 /** JSON of an answer. Throws PEER_MISBEHAVED when it is none. */
@@ -54,8 +79,7 @@ export function answerJson(url: string, { body }: HttpAnswer): unknown {
 }
 
 async function boundedBody(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const tooLong = () =>
-    new ZerogError('PEER_MISBEHAVED', `the answer is over ${maxBytes} bytes`, { meta: { url: response.url } })
+  const tooLong = () => answerTooLong(response.url, maxBytes)
   const announced = Number(response.headers.get('content-length') ?? 0)
   if (announced > maxBytes && response.body !== null) {
     await response.body.cancel()

@@ -1,6 +1,7 @@
 import { type DownloadResult, downloadFile } from './download.ts'
 import { createPathSink } from './file-sink-node.ts'
 import { openPathSource } from './file-source-node.ts'
+import { nodeTransport } from './http-node.ts'
 import { createHashPool } from './prepare-pool-node.ts'
 import { type UploadResult, uploadFile } from './upload.ts'
 
@@ -12,7 +13,7 @@ export async function uploadPath({
   const source = await openPathSource(path)
   const pool = createHashPool(source)
   try {
-    return await uploadFile({ ...options, source, pool })
+    return await uploadFile({ transport: nodeTransport, ...options, source, pool })
   } finally {
     await pool.close()
     await source.close()
@@ -29,7 +30,7 @@ export async function downloadPath({
   overwrite?: boolean
 }): Promise<DownloadResult> {
   const sink = await createPathSink(path, { overwrite })
-  return downloadFile({ ...options, sink })
+  return downloadFile({ transport: nodeTransport, ...options, sink })
 }
 
 /** Omit that keeps the alternatives of a union apart. */

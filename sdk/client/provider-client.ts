@@ -5,7 +5,7 @@ import { HASH_BYTES, type Hasher } from '../protocol/hasher.ts'
 import { fromHex } from '../protocol/hex.ts'
 import { SECTOR_BYTES } from '../protocol/layout.ts'
 import { merkleRoot, verifyMerkleProof } from '../protocol/merkle.ts'
-import { answerJson, type HttpAnswer, type HttpRequest, httpRequest } from './http.ts'
+import { answerJson, type HttpAnswer, type HttpRequest, type HttpTransport, httpRequest } from './http.ts'
 
 /** One shard of one deal. */
 export type ShardRef = { readonly txSeq: bigint; readonly index: number }
@@ -104,7 +104,10 @@ export type ProviderClient = {
 }
 
 /** A client for the provider at `endpoint`, an http(s) URL. Throws BAD_REQUEST for anything else. */
-export function createProviderClient(endpoint: string): ProviderClient {
+export function createProviderClient(
+  endpoint: string,
+  { transport }: { transport?: HttpTransport | undefined } = {},
+): ProviderClient {
   const base = baseUrl(endpoint)
   const ask = async (
     path: string,
@@ -114,7 +117,10 @@ export function createProviderClient(endpoint: string): ProviderClient {
   ) => {
     const url = `${base}/v1/${path}`
     const { timeoutMs = ms, signal } = limits
-    return { url, answer: await httpRequest(url, { ...request, timeoutMs, ...(signal && { signal }) }) }
+    return {
+      url,
+      answer: await httpRequest(url, { ...request, timeoutMs, ...(signal && { signal }) }, transport),
+    }
   }
   const askJson = async <S extends z.ZodType>(
     schema: S,

@@ -4,6 +4,7 @@ import { errorCode, ZerogError } from '../protocol/errors.ts'
 import { HASH_BYTES, type Hasher } from '../protocol/hasher.ts'
 import { fromHex } from '../protocol/hex.ts'
 import type { SealedFile } from './find-deal.ts'
+import type { HttpTransport } from './http.ts'
 import { pause } from './pause.ts'
 import { createProviderClient, type ProviderClient } from './provider-client.ts'
 
@@ -53,7 +54,14 @@ export async function connectPeers(
     hasher,
     timeoutMs,
     signal,
-  }: { file: SealedFile; hasher: Hasher; timeoutMs?: number; signal?: AbortSignal },
+    transport,
+  }: {
+    file: SealedFile
+    hasher: Hasher
+    timeoutMs?: number
+    transport?: HttpTransport | undefined
+    signal?: AbortSignal
+  },
 ): Promise<ShardPeers> {
   const { txSeq, deal, custody } = file
   const operators = [...new Set(custody.shards.map(({ provider }) => provider))]
@@ -62,7 +70,7 @@ export async function connectPeers(
   )
   const peers = new Map(
     operators.map((provider, i): [string, Peer] => {
-      const client = clientFor(endpoints[i]?.endpoint ?? '')
+      const client = clientFor(endpoints[i]?.endpoint ?? '', transport)
       const failure = client === undefined ? 'NO_ENDPOINT' : undefined
       const strikes = client === undefined ? NEVER_AGAIN : 0
       return [provider, { provider, client, averageMs: 0, strikes, failure, troubleAtMs: 0 }]
@@ -146,9 +154,9 @@ export async function connectPeers(
   }
 }
 
-function clientFor(endpoint: string): ProviderClient | undefined {
+function clientFor(endpoint: string, transport: HttpTransport | undefined): ProviderClient | undefined {
   try {
-    return endpoint === '' ? undefined : createProviderClient(endpoint)
+    return endpoint === '' ? undefined : createProviderClient(endpoint, { transport })
   } catch {
     return undefined
   }

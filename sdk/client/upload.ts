@@ -11,6 +11,7 @@ import { custodyPlan } from './custody-plan.ts'
 import type { FileSource } from './file-source.ts'
 import { findCandidates } from './find-candidates.ts'
 import { dealCustody } from './find-deal.ts'
+import type { HttpTransport } from './http.ts'
 import {
   adoptSubmission,
   configureSubmission,
@@ -85,6 +86,8 @@ export declare namespace uploadFile {
     onProgress?: (progress: UploadProgress) => void
     /** A provider that takes longer for one chunk, twice in a row, is replaced; 10 s, or 64 KiB/s, by default. */
     chunkTimeoutMs?: number
+    /** What carries requests to providers; `fetch` by default. */
+    transport?: HttpTransport
     signal?: AbortSignal
   }
 }
@@ -190,7 +193,13 @@ async function startPlacement(
   const { txSeq } = paid
   const { sectorPriceWei } = await readSealTerms(chain, txSeq, signalOf(signal))
   const bytes = shardBytes(prepared.layout)
-  const found = await findCandidates(chain, { txSeq, shardBytes: bytes, sectorPriceWei, ...signalOf(signal) })
+  const found = await findCandidates(chain, {
+    txSeq,
+    shardBytes: bytes,
+    sectorPriceWei,
+    ...signalOf(signal),
+    transport: options.transport,
+  })
   const smallestChunk = Math.min(...found.candidates.map(({ chunkBytes }) => chunkBytes))
   const engines = { erasure: await loadErasureEngine() }
   return createPlacement({

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { httpRequest } from '../../../sdk/client/http.ts'
+import { fetchTransport, type HttpRequest, httpRequest as send } from '../../../sdk/client/http.ts'
+import { nodeTransport } from '../../../sdk/client/http-node.ts'
 import { createProviderClient } from '../../../sdk/client/provider-client.ts'
 
 const servers: ReturnType<typeof createServer>[] = []
@@ -25,70 +26,88 @@ async function serve(listener: RequestListener): Promise<string> {
 
 const limits = { timeoutMs: 5_000, maxBytes: 1_000 }
 
-describe('httpRequest', () => {
-  it('gives status, headers and body', async () => {
-    const url = await serve((_request, response) => response.setHeader('x-a', 'b').end('body'))
-    const answer = await httpRequest(url, limits)
-    assert.equal(answer.status, 200)
-    assert.equal(answer.headers.get('x-a'), 'b')
-    assert.equal(new TextDecoder().decode(answer.body), 'body')
-  })
+for (const [name, transport] of Object.entries({ fetchTransport, nodeTransport })) {
+  const httpRequest = (url: string, request: HttpRequest) => send(url, request, transport)
 
-  it('error: takes the code, message and values of a JSON error', async () => {
-    const body = { error: { code: 'DISK_FULL', message: 'no room', meta: { freeBytes: 1 } } }
-    const url = await serve((_request, response) => response.writeHead(507).end(JSON.stringify(body)))
-    await assert.rejects(httpRequest(url, limits), (error: Error & { code: string; meta: object }) => {
-      assert.equal(error.code, 'DISK_FULL')
-      assert.equal(error.message, 'no room')
-      assert.deepEqual(error.meta, { freeBytes: 1, url, status: 507 })
-      return true
+  describe(`httpRequest over ${name}`, () => {
+    it('sends bytes and text', async () => {
+      const url = await serve(async (request, response) => {
+        const parts: Buffer[] = []
+        for await (const part of request) parts.push(part)
+        response.end(Buffer.concat(parts))
+      })
+      const bytes = Uint8Array.from([1, 2, 255])
+      assert.deepEqual((await httpRequest(url, { ...limits, method: 'PUT', body: bytes })).body, bytes)
+      const text = await httpRequest(url, { ...limits, method: 'POST', body: 'h\u00e9' })
+      assert.equal(new TextDecoder().decode(text.body), 'h\u00e9')
     })
-  })
 
-  it('error: an answer without a code of ours', async () => {
-    for (const body of ['', '<html>', '{"error":{"code":"NOPE"}}', '[]', '{"error":null}']) {
-      const url = await serve((_request, response) => response.writeHead(400).end(body))
-      await assert.rejects(httpRequest(url, limits), { code: 'PEER_MISBEHAVED', retryable: false })
-    }
-    const url = await serve((_request, response) => response.writeHead(503).end('busy'))
-    await assert.rejects(httpRequest(url, limits), { code: 'PEER_MISBEHAVED', retryable: true })
-  })
+    it('gives status, headers and body', async () => {
+      const url = await serve((_request, response) => response.setHeader('x-a', 'b').end('body'))
+      const answer = await httpRequest(url, limits)
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers.get('x-a'), 'b')
+      assert.equal(new TextDecoder().decode(answer.body), 'body')
+    })
 
-  it('error: a body over the bound, announced or not', async () => {
-    const announced = await serve((_request, response) => response.end('x'.repeat(1_001)))
-    await assert.rejects(httpRequest(announced, limits), { code: 'PEER_MISBEHAVED', message: /over 1000/ })
-    const endless = await serve((_request, response) => {
-      const write = () => {
-        while (response.write('x'.repeat(64 * 1024)));
+    it('error: takes the code, message and values of a JSON error', async () => {
+      const body = { error: { code: 'DISK_FULL', message: 'no room', meta: { freeBytes: 1 } } }
+      const url = await serve((_request, response) => response.writeHead(507).end(JSON.stringify(body)))
+      await assert.rejects(httpRequest(url, limits), (error: Error & { code: string; meta: object }) => {
+        assert.equal(error.code, 'DISK_FULL')
+        assert.equal(error.message, 'no room')
+        assert.deepEqual(error.meta, { freeBytes: 1, url, status: 507 })
+        return true
+      })
+    })
+
+    it('error: an answer without a code of ours', async () => {
+      for (const body of ['', '<html>', '{"error":{"code":"NOPE"}}', '[]', '{"error":null}']) {
+        const url = await serve((_request, response) => response.writeHead(400).end(body))
+        await assert.rejects(httpRequest(url, limits), { code: 'PEER_MISBEHAVED', retryable: false })
       }
-      response.on('drain', write)
-      write()
+      const url = await serve((_request, response) => response.writeHead(503).end('busy'))
+      await assert.rejects(httpRequest(url, limits), { code: 'PEER_MISBEHAVED', retryable: true })
     })
-    await assert.rejects(httpRequest(endless, limits), { code: 'PEER_MISBEHAVED', message: /over 1000/ })
-  })
 
-  it('error: silence before and inside the body, no server, a redirect, an abort', async () => {
-    const silent = await serve(() => undefined)
-    await assert.rejects(httpRequest(silent, { ...limits, timeoutMs: 50 }), { code: 'TIMEOUT' })
-    const stuck = await serve((_request, response) => {
-      response.writeHead(200, { 'content-length': '10' })
-      response.write('half')
+    it('error: a body over the bound, announced or not', async () => {
+      const announced = await serve((_request, response) => response.end('x'.repeat(1_001)))
+      await assert.rejects(httpRequest(announced, limits), { code: 'PEER_MISBEHAVED', message: /over 1000/ })
+      const endless = await serve((_request, response) => {
+        const write = () => {
+          while (response.write('x'.repeat(64 * 1024)));
+        }
+        response.on('drain', write)
+        write()
+      })
+      await assert.rejects(httpRequest(endless, limits), { code: 'PEER_MISBEHAVED', message: /over 1000/ })
     })
-    await assert.rejects(httpRequest(stuck, { ...limits, timeoutMs: 100 }), { code: 'TIMEOUT' })
-    const cut = await serve((_request, response) => {
-      response.writeHead(200, { 'content-length': '10' })
-      response.write('half', () => response.destroy())
+
+    it('error: silence before and inside the body, no server, a redirect, an abort', async () => {
+      const silent = await serve(() => undefined)
+      await assert.rejects(httpRequest(silent, { ...limits, timeoutMs: 50 }), { code: 'TIMEOUT' })
+      const stuck = await serve((_request, response) => {
+        response.writeHead(200, { 'content-length': '10' })
+        response.write('half')
+      })
+      await assert.rejects(httpRequest(stuck, { ...limits, timeoutMs: 100 }), { code: 'TIMEOUT' })
+      const cut = await serve((_request, response) => {
+        response.writeHead(200, { 'content-length': '10' })
+        response.write('half', () => response.destroy())
+      })
+      await assert.rejects(httpRequest(cut, limits), { code: 'PEER_UNREACHABLE' })
+      await assert.rejects(httpRequest('http://127.0.0.1:9', limits), {
+        code: 'PEER_UNREACHABLE',
+        retryable: true,
+      })
+      const moved = await serve((_request, response) => response.writeHead(302, { location: silent }).end())
+      await assert.rejects(httpRequest(moved, limits), { code: 'PEER_UNREACHABLE' })
+      await assert.rejects(httpRequest(silent, { ...limits, signal: AbortSignal.abort() }), {
+        code: 'ABORTED',
+      })
     })
-    await assert.rejects(httpRequest(cut, limits), { code: 'PEER_UNREACHABLE' })
-    await assert.rejects(httpRequest('http://127.0.0.1:9', limits), {
-      code: 'PEER_UNREACHABLE',
-      retryable: true,
-    })
-    const moved = await serve((_request, response) => response.writeHead(302, { location: silent }).end())
-    await assert.rejects(httpRequest(moved, limits), { code: 'PEER_UNREACHABLE' })
-    await assert.rejects(httpRequest(silent, { ...limits, signal: AbortSignal.abort() }), { code: 'ABORTED' })
   })
-})
+}
 
 describe('createProviderClient', () => {
   it('error: an endpoint that is no http URL, or carries a password', () => {

@@ -1,0 +1,75 @@
+import { Agent as HttpAgent, request as httpSend, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsSend } from 'node:https'
+import { answerTooLong, type HttpAnswer, type HttpTransport } from './http.ts'
+
+const MAX_SOCKETS_PER_HOST = 32
+const OPTIONS = { keepAlive: true, maxSockets: MAX_SOCKETS_PER_HOST }
+const plainAgent = new HttpAgent(OPTIONS)
+const secureAgent = new HttpsAgent(OPTIONS)
+
+/**
+ * Node's own HTTP client as a transport: it does not copy bodies and costs a fraction of the processor time of `fetch`.
+ * A body must not change before the answer is there.
+ */
+export const nodeTransport: HttpTransport = async (url, request) => {
+  try {
+    return await send(url, request)
+  } catch (error) {
+    // The server may close a connection that was kept just as it is used again.
+    if (!(error instanceof StaleConnection)) throw error
+    return await send(url, request)
+  }
+}
+
+class StaleConnection extends Error {}
+
+function send(
+  url: string,
+  { method = 'GET', headers = {}, body, maxBytes, signal }: Parameters<HttpTransport>[1],
+): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const isSecure = url.startsWith('https:')
+    const outgoing = (isSecure ? httpsSend : httpSend)(url, {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-length': byteLength(body) }) },
+      agent: isSecure ? secureAgent : plainAgent,
+      signal,
+    })
+    let hasAnswer = false
+    outgoing.once('response', (incoming) => {
+      hasAnswer = true
+      readAnswer(url, incoming, maxBytes).then(resolve, reject)
+    })
+    outgoing.once('error', (error) => {
+      const isStale = outgoing.reusedSocket && !hasAnswer && 'code' in error && error.code === 'ECONNRESET'
+      reject(isStale && !signal.aborted ? new StaleConnection('', { cause: error }) : error)
+    })
+    outgoing.end(body)
+  })
+}
+
+async function readAnswer(url: string, incoming: IncomingMessage, maxBytes: number): Promise<HttpAnswer> {
+  const status = incoming.statusCode ?? 0
+  if (status >= 300 && status < 400) {
+    incoming.destroy()
+    throw new Error(`${url} redirects`)
+  }
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of incoming) {
+    length += part.length
+    // Leaving the loop destroys the stream, and with it the connection.
+    if (length > maxBytes) throw answerTooLong(url, maxBytes)
+    parts.push(part)
+  }
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value)
+  }
+  const whole = Buffer.concat(parts)
+  return { status, headers, body: new Uint8Array(whole.buffer, whole.byteOffset, whole.length) }
+}
+
+function byteLength(body: Uint8Array | string): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.length
+}
