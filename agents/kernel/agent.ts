@@ -4,7 +4,7 @@ import type { AnyDuty, KernelContext } from './duty.ts'
 import { type Follower, type FollowerHandle, startFollower } from './follower.ts'
 import { bindChain } from './genesis.ts'
 import { trackHead } from './head.ts'
-import { createHttpServer, type HttpLimits, type Routes } from './http.ts'
+import { createHttpServer, type HttpLimits, listen, type Routes } from './http.ts'
 import { createJobBoard } from './job-board.ts'
 import { createJobs } from './jobs.ts'
 import { type AskPassword, loadWallet } from './keystore.ts'
@@ -188,7 +188,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
     })
     shutdown.add('http', () => server.close())
     await routes?.(server, context)
-    const url = await server.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
+    const url = await listen(server, config)
     publicUrl = config.PUBLIC_URL ?? url
 
     loop = startLoop({ duties, contextAt, jobs, heads, log, metrics, onHead: board.prune })

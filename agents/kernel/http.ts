@@ -169,3 +169,25 @@ function errorBody(code: string, message: string, meta: Readonly<Record<string, 
 function pathOf(url: string): string {
   return url.split('?', 1)[0] ?? url
 }
+
+/** Begins to listen. Error: CONFIG_INVALID when the address is taken, not of this machine, or not allowed. */
+export async function listen(
+  server: HttpServer,
+  { HTTP_HOST, HTTP_PORT }: { HTTP_HOST: string; HTTP_PORT: number },
+): Promise<string> {
+  try {
+    return await server.listen({ host: HTTP_HOST, port: HTTP_PORT })
+  } catch (cause) {
+    const reasons: Record<string, string> = {
+      EADDRINUSE: 'another process has this port',
+      EADDRNOTAVAIL: 'this machine does not have that address',
+      EACCES: 'this user may not open that port',
+    }
+    const code = (cause as NodeJS.ErrnoException).code ?? ''
+    throw new ZerogError(
+      'CONFIG_INVALID',
+      `cannot listen on ${HTTP_HOST}:${HTTP_PORT}: ${reasons[code] ?? code}; see HTTP_HOST and HTTP_PORT`,
+      { cause },
+    )
+  }
+}

@@ -1,7 +1,11 @@
+import { randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { z } from 'zod'
+
+const FIRST_PORT = 20_000
+const LAST_PORT = 31_999
 
 const portsFile = z.record(z.string(), z.number().int().min(1).max(65_535))
 
@@ -39,14 +43,13 @@ async function isFree(port: number): Promise<boolean> {
   })
 }
 
+/**
+ * Below the range that systems give to outgoing connections: else one of those could hold the port while its owner is
+ * being restarted.
+ */
 async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen({ port: 0, host: '127.0.0.1' }, () => {
-      const address = server.address()
-      const port = typeof address === 'object' && address !== null ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
+  for (;;) {
+    const port = randomInt(FIRST_PORT, LAST_PORT + 1)
+    if (await isFree(port)) return port
+  }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { afterEach, describe, it } from 'node:test'
 import { z } from 'zod'
-import { createHttpServer, type HttpServer } from '../../../agents/kernel/http.ts'
+import { createHttpServer, type HttpServer, listen } from '../../../agents/kernel/http.ts'
 import { createMetrics } from '../../../agents/kernel/metrics.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { until } from '../../support/until.ts'
@@ -42,6 +42,23 @@ describe('createHttpServer', () => {
     assert.deepEqual(await (await get('/status')).json(), { name: 'test', balanceWei: String(2n ** 100n) })
     const text = await (await get('/metrics')).text()
     assert.match(text, /^zerog_head_block\{agent="test"\} 5$/m)
+  })
+
+  it('error: a port that another server has', async () => {
+    const { url } = await start()
+    const second = await createHttpServer({
+      log: silent,
+      metrics: createMetrics('second'),
+      checks: {},
+      status: async () => ({}),
+    })
+    servers.add(second)
+    const port = Number(new URL(url).port)
+    await assert.rejects(
+      listen(second, { HTTP_HOST: '127.0.0.1', HTTP_PORT: port }),
+      (error: ZerogError) =>
+        error.code === 'CONFIG_INVALID' && /another process has this port/.test(error.message),
+    )
   })
 
   it('behavior: is ready only when every check passes, and says why not', async () => {
