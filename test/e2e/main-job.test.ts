@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { before, describe, it } from 'node:test'
+import { type DevnetPointer, devnetPointerSchema } from '../../agents/cli/devnet-pointer.ts'
+import { bytesSource } from '../../sdk/client/file-source.ts'
+import { prepareFile } from '../../sdk/client/prepare.ts'
+import { DEFAULT_PARITY } from '../../sdk/protocol/deal-price.ts'
+import { type RunningProcess, startProcess } from '../support/processes.ts'
+import { ROOT } from '../support/repository.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { until } from '../support/until.ts'
+
+const MINUTE_MS = 60_000
+const FILE_BYTES = 3_000_001
+
+/** The summary as JSON: wei and numbers of the chain are decimal strings. */
+type SummaryJson = {
+  ok: boolean
+  steps: { step: string; held: boolean; seconds: number }[]
+  file: { bytes: number; root: string; txSeq: string }
+  dataShards: number
+  parityShards: number
+  priceWei: string
+  bondWei: string
+  spentWei: string
+  gas: Record<string, number>
+  holders: {
+    operator: string
+    shards: number[]
+    killed: boolean
+    answered: number
+    missed: number
+    slashedWei: string
+    earnedWei: string
+  }[]
+  periods: { draws: number; answered: number; missed: number }[]
+}
+
+let folder: string
+
+before(() => {
+  folder = tempDir()
+})
+
+function start(name: string, args: readonly string[]): RunningProcess & { base: string } {
+  const base = join(folder, name)
+  const script = join(ROOT, 'dist/scripts/start.js')
+  const options = ['--enable-source-maps', '--disable-warning=ExperimentalWarning']
+  const process_ = startProcess(process.execPath, [...options, script, '--once', '--base', base, ...args], {
+    cwd: folder,
+  })
+  return { ...process_, base }
+}
+
+/** What the run says about its network once it is up. */
+async function pointerOf(run: RunningProcess & { base: string }): Promise<DevnetPointer> {
+  let ended: unknown
+  void run.exited.then((end) => {
+    ended = end
+  })
+  const file = join(run.base, 'current.json')
+  await until('the devnet is up, or the run has ended', () => ended ?? existsSync(file), 2 * MINUTE_MS)
+  assert.equal(ended, undefined, run.output())
+  return await until('the pointer is written', () =>
+    devnetPointerSchema.parse(JSON.parse(readFileSync(file, 'utf8'))),
+  )
+}
+
+/** Chain, Redis and agents are gone, and so is the pointer that led to them. */
+async function assertNothingRuns(base: string, { rpcUrl, redisUrl, agents }: DevnetPointer): Promise<void> {
+  assert.ok(!existsSync(join(base, 'current.json')))
+  for (const { pid, name } of agents) assert.throws(() => process.kill(pid, 0), /ESRCH/, name)
+  for (const url of [rpcUrl, redisUrl, ...agents.map((agent) => agent.url)]) {
+    assert.equal(await answers(url), false, url)
+  }
+}
+
+function answers(url: string): Promise<boolean> {
+  const { protocol, hostname, port, pathname } = new URL(url)
+  const socket = protocol === 'unix:' ? connect(pathname) : connect(Number(port), hostname)
+  return new Promise((resolve) => {
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+describe('npm start -- --once', () => {
+  it('a real file through the whole network: every step holds, the money adds up, nothing stays behind', {
+    timeout: 8 * MINUTE_MS,
+  }, async () => {
+    const bytes = randomBytes(FILE_BYTES)
+    const file = join(folder, 'real file')
+    const json = join(folder, 'summary.json')
+    writeFileSync(file, bytes)
+    const run = start('whole', [file, '--json', json])
+    const pointer = await pointerOf(run)
+    const { code } = await run.exited
+    assert.equal(code, 0, run.output())
+    const summary = JSON.parse(readFileSync(json, 'utf8')) as SummaryJson
+
+    assert.equal(summary.ok, true)
+    assert.equal(summary.steps.length, 6)
+    assert.deepEqual(
+      summary.steps.filter(({ held }) => !held),
+      [],
+    )
+    const prepared = await prepareFile({ source: bytesSource(bytes), parityShards: DEFAULT_PARITY })
+    assert.deepEqual([summary.file.bytes, summary.file.root], [FILE_BYTES, prepared.root])
+    assertShards(summary)
+    assertAudits(summary)
+    assertMoney(summary)
+    for (const step of ['submit', 'seal', 'openRound', 'answer', 'reportMiss']) {
+      const gas = summary.gas[step] ?? 0
+      assert.ok(gas > 21_000 && gas < 16_777_216, `${step} took ${gas} gas`)
+    }
+    assert.match(run.output(), /\neverything held, in \d+ s\n/)
+    assert.deepEqual(readFileSync(file), bytes)
+    await assertNothingRuns(run.base, pointer)
+  })
+
+  it('SIGTERM in the middle: ends everything, and says ABORTED', { timeout: 4 * MINUTE_MS }, async () => {
+    const file = join(folder, 'small')
+    writeFileSync(file, randomBytes(10_000))
+    const run = start('interrupted', [file])
+    const pointer = await pointerOf(run)
+    run.kill('SIGTERM')
+    const { code } = await run.exited
+    assert.equal(code, 130, run.output())
+    assert.match(run.output(), /error ABORTED: /)
+    await assertNothingRuns(run.base, pointer)
+  })
+
+  const refusals: [name: string, path: string, code: string, exit: number][] = [
+    ['a file that is not there', 'nowhere', 'FILE_MISSING', 66],
+    ['a folder', 'folder', 'FILE_MISSING', 66],
+    ['an empty file', 'empty', 'EMPTY_FILE', 65],
+    ['an unknown option', '--fast', 'BAD_REQUEST', 64],
+  ]
+  for (const [name, path, code, exit] of refusals) {
+    it(`error: ${name} is ${code} before anything is started`, { timeout: MINUTE_MS }, async () => {
+      writeFileSync(join(folder, 'empty'), '')
+      mkdirSync(join(folder, 'folder'), { recursive: true })
+      const before = readdirSync(folder).sort()
+      const run = start(`refused-${code}`, [path])
+      const end = await run.exited
+      assert.equal(end.code, exit, run.output())
+      assert.match(run.output(), new RegExp(`^error ${code}: `))
+      assert.deepEqual(readdirSync(folder).sort(), before)
+    })
+  }
+})
+
+/** Every shard has one holder, nobody has more than the fault tolerance allows. */
+function assertShards({ holders, dataShards, parityShards }: SummaryJson): void {
+  const shards = holders.flatMap((holder) => holder.shards).sort((a, b) => a - b)
+  assert.deepEqual(
+    shards,
+    Array.from({ length: dataShards + parityShards }, (_, index) => index),
+  )
+  assert.equal(parityShards, DEFAULT_PARITY)
+  for (const holder of holders) assert.ok(holder.shards.length <= 4, `${holder.operator} holds too many`)
+}
+
+/** Draws were answered while everybody lived; afterwards only the dead missed. */
+function assertAudits({ periods, holders }: SummaryJson): void {
+  const whole = periods.filter(({ draws, answered }) => draws > 0 && answered === draws)
+  assert.ok(whole.length >= 3, `${whole.length} periods with all draws answered`)
+  for (const { draws, answered, missed } of periods) assert.ok(answered + missed <= draws)
+  const killed = holders.filter((holder) => holder.killed)
+  assert.equal(killed.length, 2)
+  for (const holder of killed) {
+    assert.ok(holder.missed > 0 && BigInt(holder.slashedWei) > 0n, `${holder.operator} was slashed`)
+  }
+  for (const holder of holders.filter((candidate) => !candidate.killed)) {
+    assert.deepEqual([holder.missed, holder.slashedWei], [0, '0'], `${holder.operator} lives`)
+    assert.ok(holder.answered > 0, `${holder.operator} answered`)
+  }
+  const answered = holders.reduce((sum, holder) => sum + holder.answered, 0)
+  assert.equal(
+    answered,
+    periods.reduce((sum, period) => sum + period.answered, 0),
+  )
+}
+
+/** The user paid price, bond and gas; providers earned something of the price, and not more than it. */
+function assertMoney({ priceWei, bondWei, spentWei, holders }: SummaryJson): void {
+  const gasWei = BigInt(spentWei) - BigInt(priceWei) - BigInt(bondWei)
+  assert.ok(gasWei > 0n && gasWei < 10n ** 17n, `${gasWei} wei for gas`)
+  const earnedWei = holders.reduce((sum, holder) => sum + BigInt(holder.earnedWei), 0n)
+  assert.ok(earnedWei > 0n && earnedWei < BigInt(priceWei), `earned ${earnedWei} of ${priceWei}`)
+}
