@@ -179,7 +179,7 @@ async function waitReady(agent: DevnetAgent, signal: AbortSignal): Promise<void>
       const end = agent.child.ended()
       if (end !== undefined) throw new AgentEnded(agent, end)
       const response = await fetch(`${agent.url}/ready`, { signal: AbortSignal.timeout(2_000) })
-      return response.ok ? true : undefined
+      return response.ok && (await isAgent(agent)) ? true : undefined
     },
     {
       what: `starting ${agent.name}`,
@@ -189,6 +189,13 @@ async function waitReady(agent: DevnetAgent, signal: AbortSignal): Promise<void>
       fatal: (error) => error instanceof AgentEnded,
     },
   )
+}
+
+/** Whether it is this agent that answers there, and not another network's on a port that was free for a moment. */
+async function isAgent({ url, address }: DevnetAgent): Promise<boolean> {
+  const response = await fetch(`${url}/v1/info`, { signal: AbortSignal.timeout(2_000) })
+  const info: unknown = await response.json()
+  return typeof info === 'object' && info !== null && 'operator' in info && info.operator === address
 }
 
 class AgentEnded extends Error {
