@@ -6,7 +6,7 @@ import { storageEnv } from '../agents/storage/config.ts'
 import { deployEnv } from '../deploy/config.ts'
 import { ERROR_CODES } from '../sdk/protocol/errors.ts'
 
-/** Files that are written from the code, never by hand; a test compares them. `npm run vectors` rewrites them. */
+/** Files that are written from the code, never by hand; a test compares them. `node dist/scripts/generate-docs.js` rewrites them. */
 export function generatedDocs(): Record<string, string> {
   return { '.env.example': envExample(), 'docs/errors.md': errorTable() }
 }

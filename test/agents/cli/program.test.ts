@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Command } from 'commander'
+import { createProgram } from '../../../agents/cli/program.ts'
+import { readSource, sourceFiles } from '../../support/repository.ts'
+
+/** Every command with its path, such as `storage upload`. */
+function commandsOf(command: Command, path = ''): [path: string, command: Command][] {
+  return command.commands.flatMap((child) => {
+    const name = `${path} ${child.name()}`.trim()
+    return [[name, child] as [string, Command], ...commandsOf(child, name)]
+  })
+}
+
+const commands = new Map(commandsOf(createProgram()))
+
+describe('createProgram', () => {
+  it('behavior: every command, argument and option says what it is', () => {
+    assert.ok(commands.size > 20, `${commands.size} commands`)
+    for (const [path, command] of commands) {
+      assert.notEqual(command.description(), '', path)
+      for (const option of command.options) assert.notEqual(option.description, '', `${path} ${option.flags}`)
+      for (const argument of command.registeredArguments)
+        assert.notEqual(argument.description, '', `${path} ${argument.name()}`)
+    }
+  })
+
+  it('behavior: docs, messages and advice name only commands that exist', () => {
+    const files = [
+      'README.md',
+      'CONTRIBUTING.md',
+      ...sourceFiles('docs', ['.md']),
+      ...['agents', 'scripts', 'deploy'].flatMap((folder) => sourceFiles(folder, ['.ts', '.mjs'])),
+    ]
+    const known = (words: string) => commands.has(words) || ['help', ''].includes(words)
+    let seen = 0
+    for (const file of files) {
+      for (const [, word = ''] of readSource(file).matchAll(/`(?:node )?zerog(?:\.mjs)? ([a-z]+)/g)) {
+        // Elsewhere it may be a text to sign or to hash.
+        if (/\.md$|^agents\/cli\//.test(file)) assert.ok(known(word), `${file}: zerog ${word}`)
+      }
+      for (const [, text = ''] of readSource(file).matchAll(/(?:\bzerog(?:\.mjs)?) ((?:[a-z]+ ?)+)/g)) {
+        const words = text.trim().split(' ')
+        // Words of a sentence may follow a command; its first word must be one.
+        if (!known(words[0] ?? '')) continue
+        seen++
+        const group = commands.get(words[0] ?? '')
+        const isGroup = group !== undefined && group.commands.length > 0
+        if (isGroup && words.length > 1) {
+          assert.ok(known(words.slice(0, 2).join(' ')), `${file}: zerog ${text}`)
+        }
+      }
+    }
+    assert.ok(seen > 30, `${seen} mentions`)
+  })
+})
