@@ -91,29 +91,45 @@ export async function openFolderShards({
     }
   }
 
-  async function readAt(record: ShardRecord, kind: 'shard' | 'levels', start: number, length: number) {
-    const bytes = new Uint8Array(length)
+  /** Reads several ranges of a file that is opened once. */
+  async function readRanges(
+    record: ShardRecord,
+    kind: 'shard' | 'levels',
+    ranges: readonly { start: number; length: number }[],
+  ): Promise<Uint8Array[]> {
+    const parts: Uint8Array[] = []
     const handle = await openFile(record, kind)
     try {
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
-        if (bytesRead === 0) throw damaged(record)
-        done += bytesRead
+      for (const { start, length } of ranges) {
+        const bytes = new Uint8Array(length)
+        for (let done = 0; done < length; ) {
+          const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
+          if (bytesRead === 0) throw damaged(record)
+          done += bytesRead
+        }
+        parts.push(bytes)
       }
-      return bytes
+      return parts
     } finally {
       await handle.close()
     }
   }
 
+  async function readAt(record: ShardRecord, kind: 'shard' | 'levels', start: number, length: number) {
+    const [bytes = new Uint8Array()] = await readRanges(record, kind, [{ start, length }])
+    return bytes
+  }
+
   /** Siblings from the root of a whole block (a segment or higher, or the shard) up to the shard's root. */
   async function siblings(record: ShardRecord, height: number, index: number): Promise<Uint8Array[]> {
     const shardHeight = Math.log2(record.bytes / SECTOR_BYTES)
-    const path: Uint8Array[] = []
-    for (const offset of height < SEGMENT_HEIGHT ? [] : siblingOffsets(shardHeight, height, index)) {
-      path.push(await readAt(record, 'levels', offset, HASH_BYTES))
-    }
-    return path
+    const offsets = height < SEGMENT_HEIGHT ? [] : siblingOffsets(shardHeight, height, index)
+    if (offsets.length === 0) return []
+    return readRanges(
+      record,
+      'levels',
+      offsets.map((start) => ({ start, length: HASH_BYTES })),
+    )
   }
 
   const self: ShardStore = {

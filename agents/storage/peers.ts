@@ -1,7 +1,9 @@
 import type { Wallet } from 'ethers'
 import type { Chain } from '../../sdk/chain/connect.ts'
 import { readOperator } from '../../sdk/chain/operators.ts'
-import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
+import { type HttpAnswer, httpRequest } from '../../sdk/client/http.ts'
+import { nodeTransport } from '../../sdk/client/http-node.ts'
+import { errorCode, isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
 import { fromHex } from '../../sdk/protocol/hex.ts'
 import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
@@ -71,34 +73,35 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
   return {
     async chunk(wanted) {
       const { provider, key, height, index } = wanted
-      const signal = AbortSignal.any([wanted.signal, AbortSignal.timeout(timeoutMs)])
       const url = `${await endpoint(provider)}/v1/shards/${key.txSeq}/${key.index}/chunks/${index}?height=${height}`
       const length = 2 ** height * SECTOR_BYTES
-      let bytes: Uint8Array
-      let proof: string
+      let answer: HttpAnswer
       try {
-        const response = await fetch(url, {
+        const request = {
           headers: { authorization: await permission(key) },
-          signal,
-          redirect: 'error',
-        })
-        if (!response.ok) {
-          await response.body?.cancel()
-          throw new ZerogError('PEER_UNREACHABLE', `${provider} answered ${response.status}`, {
-            meta: { provider, status: response.status },
-          })
+          timeoutMs,
+          maxBytes: length,
+          signal: wanted.signal,
         }
-        proof = response.headers.get('shard-path') ?? ''
-        bytes = await readBounded(response, length)
+        answer = await httpRequest(url, request, nodeTransport)
       } catch (error) {
         if (wanted.signal.aborted) throw new ZerogError('ABORTED', undefined, { cause: error })
-        if (errorCode(error) === 'PEER_UNREACHABLE' || errorCode(error) === 'PEER_MISBEHAVED') throw error
-        endpoints.delete(provider)
-        throw new ZerogError('PEER_UNREACHABLE', undefined, {
+        const status = isZerogError(error) ? error.meta.status : undefined
+        if (status === undefined && errorCode(error) === 'PEER_MISBEHAVED') throw error
+        if (status === undefined) endpoints.delete(provider)
+        const fact = status === undefined ? undefined : `${provider} answered ${status}`
+        throw new ZerogError('PEER_UNREACHABLE', fact, {
           cause: error,
-          meta: { provider, txSeq: key.txSeq.toString(), index: key.index },
+          meta: {
+            provider,
+            txSeq: key.txSeq.toString(),
+            index: key.index,
+            ...(status === undefined ? {} : { status }),
+          },
         })
       }
+      const bytes = answer.body
+      const proof = answer.headers.get('shard-path') ?? ''
       const flat = new Uint8Array(Buffer.from(proof, 'base64'))
       const path = Array.from({ length: flat.length / HASH_BYTES }, (_, i) =>
         flat.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
@@ -111,16 +114,4 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
       })
     },
   }
-}
-
-/** The body, which must not be longer than agreed. */
-async function readBounded(response: Response, most: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(most)
-  let at = 0
-  for await (const piece of response.body ?? []) {
-    if (at + piece.length > most) throw new ZerogError('PEER_MISBEHAVED', 'the body is longer than the chunk')
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes.subarray(0, at)
 }
