@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
 import { DEVNET_FOLDER, DEVNET_POINTER, findDevnet } from '../agents/cli/devnet-pointer.ts'
+import { printError } from '../agents/cli/output.ts'
 import { publishDevnet, startDevnet } from './devnet/start-devnet.ts'
 import { untilSignal } from './devnet/until-signal.ts'
 
@@ -30,4 +31,8 @@ async function main(): Promise<number> {
   return 0
 }
 
-process.exitCode = await main()
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.exitCode = printError(error, false)
+}
