@@ -46,6 +46,9 @@ export type SealedFile = {
 
 type Limits = Pick<ReadOptions, 'signal' | 'timeoutMs'>
 
+/** States of a deal whose term is over or that has none, the likeliest to be readable first. */
+const PREFERENCE: readonly DealState[] = ['sealed', 'ended', 'submitted', 'refunded', 'none']
+
 /** What `txSeq` or `root` names. */
 export type FileRef = { readonly txSeq: bigint } | { readonly root: string }
 
@@ -57,28 +60,27 @@ export type FileRef = { readonly txSeq: bigint } | { readonly root: string }
  * the state.
  */
 export async function findSealedFile(chain: Chain, ref: FileRef, limits: Limits = {}): Promise<SealedFile> {
-  if ('txSeq' in ref) {
-    const submission = await findSubmission(chain, ref.txSeq, limits)
-    return sealedFile(chain, submission, limits)
-  }
+  return sealedFile(chain, await findFile(chain, ref, limits), limits)
+}
+
+/**
+ * Finds a submission. By root, the newest whose deal runs wins, then the newest that was sealed, then one that may yet be.
+ *
+ * Errors: UNKNOWN_ROOT; UNKNOWN_DEAL; BAD_HEX; PEER_MISBEHAVED.
+ */
+export async function findFile(chain: Chain, ref: FileRef, limits: Limits = {}): Promise<FoundSubmission> {
+  if ('txSeq' in ref) return findSubmission(chain, ref.txSeq, limits)
   const root = ref.root.toLowerCase()
   fromHex(root, HASH_BYTES)
-  const states: DealState[] = []
-  let ended: FoundSubmission | undefined
+  let best: { found: FoundSubmission; rank: number } | undefined
   for await (const found of submissionsOfRoot(chain, root, limits)) {
     const state = await readDealState(chain, found.txSeq, limits)
-    if (state === 'sealed') {
-      const file = await sealedFile(chain, found, limits)
-      if (await isLive(chain, file, limits)) return file
-      ended ??= found
-    }
-    if (state === 'ended') ended ??= found
-    states.push(state)
+    if (state === 'sealed' && (await isRunning(chain, found.txSeq, limits))) return found
+    const rank = PREFERENCE.indexOf(state)
+    if (best === undefined || rank < best.rank) best = { found, rank }
   }
-  if (ended !== undefined) return sealedFile(chain, ended, limits)
-  if (states.includes('submitted')) throw new ZerogError('NOT_SEALED', undefined, { meta: { root } })
-  if (states.includes('refunded')) throw new ZerogError('DEAL_REFUNDED', undefined, { meta: { root } })
-  throw new ZerogError('UNKNOWN_ROOT', undefined, { meta: { root } })
+  if (best === undefined) throw new ZerogError('UNKNOWN_ROOT', undefined, { meta: { root } })
+  return best.found
 }
 
 /** A submission with its nodes, checked against the digest in state. */
@@ -225,9 +227,12 @@ function nodesOf({ submission }: SubmitArgs): SubmissionNode[] {
   return submission.nodes.map(({ root, height }) => ({ root, height: Number(height) }))
 }
 
-async function isLive(chain: Chain, { deal }: SealedFile, limits: Limits): Promise<boolean> {
-  const period = await read(chain.contracts.beacon.currentPeriod(), limits)
-  return period < deal.endPeriod
+async function isRunning(chain: Chain, txSeq: bigint, limits: Limits): Promise<boolean> {
+  const [deal, period] = await Promise.all([
+    readDeal(chain, txSeq, limits),
+    read(chain.contracts.beacon.currentPeriod(), limits),
+  ])
+  return deal !== undefined && period < deal.endPeriod
 }
 
 function rootOf(shards: readonly ShardCustody[]): string {

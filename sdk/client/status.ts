@@ -12,7 +12,7 @@ import {
 import { periodAt, periodStart } from '../protocol/clock.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { dealGeometry } from '../protocol/layout.ts'
-import { dealCustody, type FileRef, findSealedFile, findSubmission, type ShardCustody } from './find-deal.ts'
+import { dealCustody, type FileRef, findFile, type ShardCustody } from './find-deal.ts'
 import { createProviderClient } from './provider-client.ts'
 
 /** One shard as its holder says that it has it. `code` tells why it counts as missing. */
@@ -58,8 +58,8 @@ export async function fileStatus(
   ref: FileRef,
   limits: Pick<ReadOptions, 'signal' | 'timeoutMs'> = {},
 ): Promise<FileStatus> {
-  const txSeq = 'txSeq' in ref ? ref.txSeq : (await findSealedFile(chain, ref, limits)).txSeq
-  const found = await findSubmission(chain, txSeq, limits)
+  const found = await findFile(chain, ref, limits)
+  const { txSeq } = found
   const [state, deal, terms, escrowWei, head] = await Promise.all([
     readDealState(chain, txSeq, limits),
     readDeal(chain, txSeq, limits),

@@ -278,7 +278,14 @@ describe('downloadFile', () => {
       root = String(error.meta.txSeq)
       return error.code === 'ABORTED'
     })
-    await assert.rejects(findSealedFile(network.chain, { txSeq: BigInt(root) }), { code: 'NOT_SEALED' })
+    const txSeq = BigInt(root)
+    await assert.rejects(findSealedFile(network.chain, { txSeq }), { code: 'NOT_SEALED' })
+    const status = await fileStatus(network.chain, { txSeq })
+    await assert.rejects(download({ root: status.root }), { code: 'NOT_SEALED' })
+    const byRoot = await fileStatus(network.chain, { root: status.root })
+    assert.equal(byRoot.state, 'submitted')
+    assert.equal(byRoot.isReadable, false)
+    assert(byRoot.escrowWei > 0n && byRoot.sealDeadlineBlock > 0n)
   })
 
   describe('fileStatus', () => {
