@@ -14,7 +14,8 @@ import {
 import { answerOf, type Draw, openNextRound, sendAnswer, sendReport } from '../../support/storage-rounds.ts'
 import { headerRlp } from '../staking/header-rlp.ts'
 
-const FILE = shardFile(sampleBytes(40_000))
+/** Full to its last sector: two neighbours of padding would be equal, and one's answer right for the other. */
+const FILE = shardFile(sampleBytes(40_960))
 const SMALL = shardFile(sampleBytes(700, 2))
 
 describe('StorageProver.openRound', () => {
