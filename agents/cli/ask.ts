@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises'
+import { createInterface, type Interface } from 'node:readline/promises'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 
 /** Asks a person for a line; `flag` is the option that answers as well. Errors: BAD_REQUEST without a terminal to ask. */
@@ -10,11 +10,19 @@ export async function ask(question: string, { flag, fallback }: ask.Options): Pr
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const shown = fallback === undefined ? question : `${question}[${fallback}] `
-    const answer = (await lines.question(shown)).trim()
+    const answer = (await Promise.race([lines.question(shown), interrupted(lines)])).trim()
     return answer === '' && fallback !== undefined ? fallback : answer
   } finally {
     lines.close()
   }
+}
+
+/** Ctrl-C and Ctrl-D: without this, the question would never end. */
+function interrupted(lines: Interface): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = () => reject(new ZerogError('ABORTED'))
+    lines.once('SIGINT', abort).once('close', abort)
+  })
 }
 
 export declare namespace ask {

@@ -74,7 +74,25 @@ export function knownError(error: unknown): ZerogError {
 
 const silent: Progress = { update: () => undefined, stop: () => undefined }
 
+/** The bar appears with the first update, and again when work goes on after `stop`. */
 function terminalBar(label: string, unit: string): Progress {
+  let shown: { bars: MultiBar; bar: SingleBar } | undefined
+  return {
+    update: (done, total) => {
+      const payload = { done: scaled(done, unit), all: scaled(total, unit) }
+      shown ??= startBar(label, unit, { total, payload })
+      shown.bar.setTotal(total)
+      shown.bar.update(done, payload)
+    },
+    stop: () => {
+      // A second stop would move the cursor over lines that were written meanwhile.
+      shown?.bars.stop()
+      shown = undefined
+    },
+  }
+}
+
+function startBar(label: string, unit: string, { total, payload }: { total: number; payload: object }) {
   const bars = new MultiBar(
     {
       format: `${label} {bar} {percentage}% | {done}/{all} ${unit} | {eta_formatted}`,
@@ -84,16 +102,7 @@ function terminalBar(label: string, unit: string): Progress {
     },
     Presets.shades_classic,
   )
-  let bar: SingleBar | undefined
-  return {
-    update: (done, total) => {
-      const shown = { done: scaled(done, unit), all: scaled(total, unit) }
-      if (bar === undefined) bar = bars.create(total, done, shown)
-      bar.setTotal(total)
-      bar.update(done, shown)
-    },
-    stop: () => bars.stop(),
-  }
+  return { bars, bar: bars.create(total, 0, payload) }
 }
 
 function plainLines(label: string, unit: string, note: (line: string) => void): Progress {

@@ -9,6 +9,7 @@ import { decodeStorageEvent, eventFilter } from '../../sdk/chain/events.ts'
 import { registerCall } from '../../sdk/chain/operators.ts'
 import { sendCall, signerSender } from '../../sdk/chain/send.ts'
 import { quoteUpload } from '../../sdk/client/price.ts'
+import { DEFAULT_PARITY } from '../../sdk/protocol/deal-price.ts'
 import { type AnvilNetwork, startAnvilNetwork } from '../support/anvil-network.ts'
 import { at, type Content, contentOf } from '../support/content.ts'
 import { freePort } from '../support/processes.ts'
@@ -74,7 +75,13 @@ async function submissionsOf(owner: string): Promise<bigint[]> {
   })
 }
 
-type Uploaded = { root: string; txSeq: string; byteLength: number; resumed: boolean; custodians: unknown[] }
+type Uploaded = {
+  root: string
+  txSeq: string
+  byteLength: number
+  resumed: boolean
+  custodians: { provider: string; shards: number[] }[]
+}
 type FileVector = { content: Content; root: string }
 
 describe('zerog storage', () => {
@@ -199,6 +206,36 @@ describe('zerog storage', () => {
     assert.deepEqual([resumed.resumed, resumed.txSeq], [true, failed[1]])
     const now = await submissionsOf(network.user.address)
     assert.equal(now.length, before.length + 2, 'each file was paid for once')
+  })
+
+  it('download: more shards away than there is parity; nothing is left behind, and it works again later', {
+    timeout: 3 * MINUTE_MS,
+  }, async () => {
+    const lost: number[] = []
+    const victims = []
+    const custodians = uploaded.custodians.toSorted((a, b) => b.shards.length - a.shards.length)
+    for (const { provider, shards } of custodians) {
+      if (lost.length > DEFAULT_PARITY) break
+      lost.push(...shards)
+      victims.push(
+        at(
+          network.agents.filter(({ address }) => address === provider),
+          0,
+        ),
+      )
+    }
+    await Promise.all(victims.map(({ child }) => child.kill('SIGKILL')))
+    const status = await zerogOk<Record<string, unknown>>(['storage', 'status', uploaded.root])
+    assert.deepEqual([status.degraded, status.isReadable], [lost.length, false])
+    const run = await zerog(['storage', 'download', uploaded.root, 'beyond'])
+    assert.deepEqual([run.code, run.errorCode()], [69, 'SHARDS_MISSING'], run.stderr)
+    assert.deepEqual(leftovers('beyond'), [])
+
+    // With one of them away still, what it held is rebuilt.
+    for (const victim of victims.slice(1)) await network.restartAgent(victim)
+    await zerogOk(['storage', 'download', uploaded.root, 'beyond'])
+    assert.deepEqual(read('beyond'), bytes)
+    await network.restartAgent(at(victims, 0))
   })
 
   function leftovers(name: string): string[] {

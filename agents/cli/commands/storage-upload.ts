@@ -101,13 +101,25 @@ function showUpload(output: Output, result: UploadResult): void {
 /** Bars and notes for the stages of an upload. */
 export function uploadBars(output: Output): { update: (progress: UploadProgress) => void; stop: () => void } {
   const bars = { prepare: output.bar('hashing ', 'MB'), send: output.bar('sending ', 'MB') }
+  const full = new Set<string>()
+  const updateBar = (stage: keyof typeof bars, doneBytes: number, totalBytes: number) => {
+    // The end may be reported more than once; shards that move to another provider make it go on.
+    const isFull = doneBytes === totalBytes
+    if (isFull && full.has(stage)) return
+    bars[stage].update(doneBytes, totalBytes)
+    if (!isFull) {
+      full.delete(stage)
+      return
+    }
+    full.add(stage)
+    bars[stage].stop()
+  }
   return {
     update: (progress) => {
       switch (progress.stage) {
         case 'prepare':
         case 'send':
-          bars[progress.stage].update(progress.doneBytes, progress.totalBytes)
-          if (progress.doneBytes === progress.totalBytes) bars[progress.stage].stop()
+          updateBar(progress.stage, progress.doneBytes, progress.totalBytes)
           break
         case 'replaced':
           output.note(
