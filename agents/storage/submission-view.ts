@@ -37,6 +37,8 @@ const MAX_VIEWS = 512
 /** Reads submissions at the latest block; one answer serves the many chunks of an upload for a short while. */
 export function createSubmissionViews(chain: Chain) {
   const views = new Map<bigint, { view: SubmissionView; until: number }>()
+  /** Reads under way: requests that come together share one. */
+  const reading = new Map<bigint, Promise<SubmissionView>>()
 
   async function readFresh(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
     const block = await read(chain.provider.getBlockNumber(), { signal })
@@ -69,7 +71,9 @@ export function createSubmissionViews(chain: Chain) {
     async recent(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
       const known = views.get(txSeq)
       if (known && known.until > Date.now()) return known.view
-      return this.fresh(txSeq, signal)
+      const pending = reading.get(txSeq) ?? this.fresh(txSeq, signal).finally(() => reading.delete(txSeq))
+      reading.set(txSeq, pending)
+      return pending
     },
     /** A view of this moment: for what is signed. */
     async fresh(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
