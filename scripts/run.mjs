@@ -19,6 +19,7 @@ const TASKS = {
   deploy: { args: ['dist/deploy/main.js'], redis: false },
   bench: { args: ['scripts/bench.mjs'] },
   vectors: { args: ['dist/scripts/vectors.js'], redis: false },
+  docs: { args: ['dist/scripts/generate-docs.js'], redis: false },
   test: { args: ['scripts/test.mjs'], build: false },
   'test:fast': { args: ['scripts/test.mjs', '--fast'], build: false },
   lint: { args: ['node_modules/@biomejs/biome/bin/biome', 'check', '.'], redis: false, build: false },

@@ -1,4 +1,4 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
@@ -36,6 +36,7 @@ async function main(): Promise<number> {
     return 0
   }
   const given = positionals[0] === undefined ? undefined : readableFile(resolve(positionals[0]))
+  if (values.json !== undefined) requireWritable(values.json)
   const base = values.base === undefined ? DEVNET_FOLDER : resolve(values.base)
   const running = values.base === undefined ? findDevnet() : undefined
   if (running !== undefined) {
@@ -79,6 +80,15 @@ function readableFile(path: string): string {
     throw new ZerogError('FILE_MISSING', `${path} is not a file`)
   if (statSync(path).size === 0) throw new ZerogError('EMPTY_FILE', `${path} is empty`)
   return path
+}
+
+/** Finds out before the work begins, not after it. */
+function requireWritable(path: string): void {
+  try {
+    appendFileSync(path, '')
+  } catch (cause) {
+    throw new ZerogError('BAD_REQUEST', `--json: ${path} cannot be written`, { cause })
+  }
 }
 
 /** What a reader needs to go on by hand. */
