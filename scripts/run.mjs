@@ -22,7 +22,7 @@ const TASKS = {
   docs: { args: ['dist/scripts/generate-docs.js'], redis: false },
   test: { args: ['scripts/test.mjs'], build: false },
   'test:fast': { args: ['scripts/test.mjs', '--fast'], build: false },
-  lint: { args: ['node_modules/@biomejs/biome/bin/biome', 'check', '.'], redis: false, build: false },
+  lint: { args: ['scripts/lint.mjs'], redis: false, build: false },
   fix: {
     args: ['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '.'],
     redis: false,

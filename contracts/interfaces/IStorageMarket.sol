@@ -160,7 +160,8 @@ interface IStorageMarket {
     error FaultLimitExceeded(address provider, uint256 shards, uint256 limit);
     error CustodyOfferExpired(address provider, uint256 validUntil);
     error InvalidCustodySignature(address provider);
-    /// @notice The successor's signature has been used: a shard that came back needs a new one, with another `validUntil`.
+    /// @notice The successor's signature has been used: a shard that came back needs a new one, with another
+    /// `validUntil`.
     error TakeoverUsed(uint256 txSeq, address successor);
     error RateBelowOffer(address provider, uint256 offeredWei, uint256 actualWei);
     error InsufficientStake(address provider, uint256 neededWei, uint256 backingWei);

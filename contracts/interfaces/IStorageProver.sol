@@ -24,7 +24,8 @@ struct LineFigures {
     uint64 live;
 }
 
-/// @notice An opened period: its seed and what is drawn in it. Bit j of `resolved`: draw j is resolved, for j below 128.
+/// @notice An opened period: its seed and what is drawn in it. Bit j of `resolved`: draw j is resolved, for j below
+/// 128.
 struct Round {
     bytes32 seed;
     uint64 tail;
@@ -52,7 +53,8 @@ struct ProverParams {
 }
 
 /// @title Proof of random access: audit line, rounds, draws, answers, misses.
-/// @notice Also the storage service registered in Staking: it slashes, and says how much of an allocation custody binds.
+/// @notice Also the storage service registered in Staking: it slashes, and says how much of an allocation custody
+/// binds.
 interface IStorageProver is IStakedService {
     /// @notice A deal got the positions [start, start + sectors) of the audit line; also after a compaction.
     event Appended(uint256 indexed entryIndex, uint256 indexed txSeq, uint256 start, uint256 sectors);
@@ -120,7 +122,8 @@ interface IStorageProver is IStakedService {
     /// @notice Gives a deal the next positions of the audit line, from the next period on. Only market.
     function append(uint256 txSeq, uint256 length, uint256 endPeriod) external returns (uint256 entryIndex);
 
-    /// @notice Pins the seed of the present period (if nobody has) and opens its round. Anyone; paid one bounty from the pot.
+    /// @notice Pins the seed of the present period (if nobody has) and opens its round. Anyone; paid one bounty from
+    /// the pot.
     /// @param headerRlp RLP header of the period's first block; may be empty when the Beacon already has the seed.
     function openRound(uint256 period, bytes calldata headerRlp) external returns (uint256 draws);
 
@@ -136,15 +139,16 @@ interface IStorageProver is IStakedService {
         CustodyProof calldata custody
     ) external;
 
-    /// @notice Reports a draw that nobody answered in time: slash, strike, and the period's pay forfeited. Anyone; paid its
-    /// share of the slash and one bounty, together at most half of the slash.
+    /// @notice Reports a draw that nobody answered in time: slash, strike, and the period's pay forfeited. Anyone; paid
+    /// its share of the slash and one bounty, together at most half of the slash.
     function reportMiss(uint256 period, uint256 draw, uint256 entryIndex, CustodyProof calldata custody) external;
 
     /// @notice Lifts a suspension once strikes have aged out and the stake suffices; from the next period on. Only the
     /// provider itself: back in service it can be slashed again.
     function reinstate(address provider) external;
 
-    /// @notice Moves the tail past dead entries, and appends live ones anew when the line is mostly dead. Bounded, by anyone.
+    /// @notice Moves the tail past dead entries, and appends live ones anew when the line is mostly dead. Bounded, by
+    /// anyone.
     function moveTail(uint256 maxEntries) external returns (uint256 moved);
 
     /// @notice Brings the line's figures up to the present period over at most `maxBuckets` expiry buckets.

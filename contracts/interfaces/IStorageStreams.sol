@@ -31,11 +31,13 @@ struct OpenDeal {
 }
 
 /// @title All money of the storage layer.
-/// @notice Escrow of submissions, streams of deals to custodians, the pot of bounties, parity bonds. Other storage contracts hold none.
+/// @notice Escrow of submissions, streams of deals to custodians, the pot of bounties, parity bonds. Other storage
+/// contracts hold none.
 interface IStorageStreams {
     event Deposited(uint256 indexed txSeq, uint256 amountWei);
     event DealOpened(uint256 indexed txSeq, uint256 grossPerPeriod, uint256 remainderWei);
-    /// @notice Money became withdrawable, other than by a settled stream (`Claimed`). `reason` is one of the REASON_* constants.
+    /// @notice Money became withdrawable, other than by a settled stream (`Claimed`). `reason` is one of the REASON_*
+    /// constants.
     event Credited(address indexed to, uint256 amountWei, bytes32 indexed reason);
     /// @notice A provider's stream was settled up to (not including) `throughPeriod`: `paidWei` became withdrawable,
     /// `forfeitedWei` (periods unopened, forfeited or suspended) went to the pot.
@@ -87,7 +89,8 @@ interface IStorageStreams {
         external
         returns (uint256 needWei);
 
-    /// @notice Opens a round: marks the period as paid and says what each bounty is; credits the pinner one. Only prover.
+    /// @notice Opens a round: marks the period as paid and says what each bounty is; credits the pinner one. Only
+    /// prover.
     function openRound(uint256 period, uint256 draws, address pinner) external returns (uint256 bountyWei);
 
     /// @notice Pays a bounty from the pot. Only prover.
@@ -102,7 +105,8 @@ interface IStorageStreams {
     /// @notice Resumes the provider's pay from the next period on. Only prover.
     function reinstate(address provider) external;
 
-    /// @notice Settles a provider's stream over closed periods, at most `maxBuckets` expiry buckets; repeatable, by anyone.
+    /// @notice Settles a provider's stream over closed periods, at most `maxBuckets` expiry buckets; repeatable, by
+    /// anyone.
     /// @return throughPeriod First period not settled yet.
     function claim(address provider, uint256 maxBuckets) external returns (uint256 throughPeriod, uint256 paidWei);
 

@@ -8,8 +8,8 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 /// @title RateLib
 /// @notice Pay per period as a rate, settled lazily: however many deals make up a rate, one word per account and one
 /// per expiry bucket hold it, and settling costs the buckets passed, not the deals.
-/// @dev Invariant: rate + pending = sum of `ending[x]` over all x > period. So a stream of rate 0 with nothing pending has no
-/// ending before it, and jumps over any stretch of time at once.
+/// @dev Invariant: rate + pending = sum of `ending[x]` over all x > period. So a stream of rate 0 with nothing pending
+/// has no ending before it, and jumps over any stretch of time at once.
 library RateLib {
     using SafeCast for uint256;
     using SafeCast for int256;
@@ -124,8 +124,8 @@ library RateLib {
         return stream.slashNeedGwei * NEED_UNIT_WEI;
     }
 
-    /// @notice Sets the need to `needWei`, up or down: kept as a maximum, one deal at a huge price would bind a stake for as
-    /// long as the account has any deal. A slash is never above the lock, so it stays covered.
+    /// @notice Sets the need to `needWei`, up or down: kept as a maximum, one deal at a huge price would bind a stake
+    /// for as long as the account has any deal. A slash is never above the lock, so it stays covered.
     function setSlashNeed(Stream storage stream, uint256 needWei) internal {
         stream.slashNeedGwei = Math.ceilDiv(needWei, NEED_UNIT_WEI).toUint56();
     }

@@ -6,6 +6,8 @@ import {IStaking} from "../interfaces/IStaking.sol";
 /// @title ReentrantReceiverMock
 /// @notice Delegates, and on being paid makes one more call into `Staking`; or refuses to be paid.
 contract ReentrantReceiverMock {
+    error Refused();
+
     IStaking private immutable _staking;
     bytes private _attack;
     bool private _refuses;
@@ -18,7 +20,7 @@ contract ReentrantReceiverMock {
     }
 
     receive() external payable {
-        require(!_refuses, "refused");
+        require(!_refuses, Refused());
         if (_attack.length == 0 || _attacked) return;
         _attacked = true;
         (_attackSucceeded, _attackAnswer) = address(_staking).call(_attack);

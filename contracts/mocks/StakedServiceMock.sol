@@ -15,6 +15,8 @@ contract StakedServiceMock {
         HugeData
     }
 
+    error Refused();
+
     IStaking private immutable _staking;
     Answer private _answer;
     mapping(address operator => uint256) private _minWei;
@@ -44,7 +46,7 @@ contract StakedServiceMock {
     function minAllocation(address operator) external view returns (uint256) {
         Answer answer = _answer;
         if (answer == Answer.Word) return _minWei[operator];
-        if (answer == Answer.Revert) revert();
+        require(answer != Answer.Revert, Refused());
         if (answer == Answer.BurnGas) {
             uint256 i = 0;
             while (true) i++;

@@ -16,7 +16,8 @@ import {ClockLib} from "../libraries/ClockLib.sol";
 ///              |--moveTail: over the dead, and the live once more at the end--^
 ///
 /// Invariants (numbered on from StorageProver):
-/// 3. next.live = sectors of all deals that live in the next period before endings at its boundary = sum of later endings.
+/// 3. next.live = sectors of all deals that live in the next period, before endings at its boundary = sum of later
+///    endings.
 /// 4. tail <= start of every live deal's newest entry: every live sector lies exactly once in [tail, end).
 /// 5. After `moveTail` has nothing to move, span <= 2 x live: a live sector's chance is at least D / live with at most
 ///    2 D + 1 draws. Without it the draws stop at 8 D.

@@ -9,8 +9,8 @@ import {Custodian, HandOver, IStorageMarket} from "../interfaces/IStorageMarket.
 /// @title CustodySignatures
 /// @notice The part of StorageMarket that knows who agreed to what: owners to a seal, custodians to their shards,
 /// successors to a takeover. EOAs sign by EIP-712, contracts by ERC-1271.
-/// @dev An offer and an approval name the custody root, so they fit one seal of one submission, which happens once. A root
-/// comes back when a shard does, so a takeover is also remembered:
+/// @dev An offer and an approval name the custody root, so they fit one seal of one submission, which happens once. A
+/// root comes back when a shard does, so a takeover is also remembered:
 ///
 ///   takeover: unused --_useTakeover--> used
 ///

@@ -24,7 +24,8 @@ import {AuditLine} from "./AuditLine.sol";
 ///       \------------------------------reportMiss---> Missed      (neither: no pay lost, no bounty)
 ///
 /// Invariants:
-/// 1. Who must answer a draw is fixed by the figures and custody at the boundary: nothing done in a period changes its draws.
+/// 1. Who must answer a draw is fixed by the figures and custody at the boundary: nothing done in a period changes its
+///    draws.
 /// 2. A draw is resolved at most once: one bounty, or one slash.
 /// 3 to 5: see `AuditLine`.
 /// 6. Of a slash at most half comes back to its reporter, bounty included: reporting oneself never pays.

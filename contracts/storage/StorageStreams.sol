@@ -28,7 +28,8 @@ import {RateLib} from "../libraries/RateLib.sol";
 ///   openDeal's value --> bonds --releaseBond--> credits
 ///
 /// Invariants:
-/// 1. escrow + streaming + pot + bonds + credits = everything deposited - everything withdrawn <= this contract's balance.
+/// 1. escrow + streaming + pot + bonds + credits = everything deposited - everything withdrawn <= this contract's
+///    balance.
 /// 2. streaming = what all streams, the pot's own included, will still settle.
 /// 3. A period pays a provider only if it was opened, was not forfeited, and the provider was not suspended in it.
 /// 4. A round's bounties together never exceed the pot at its opening.

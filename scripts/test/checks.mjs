@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ensureBuilt } from '../setup/build.mjs'
 import { withLock } from '../setup/lock.mjs'
 import { runLogged, STATE_DIR } from '../setup/step.mjs'
+import { LINTERS } from './linters.mjs'
 
 const stripColour = (text) => text.replaceAll(new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g'), '')
 
@@ -20,9 +21,11 @@ async function single(name, work) {
 export const build = (env) => single('build', () => withLock(() => ensureBuilt(env)))
 
 export const lint = (env) =>
-  single('lint', () =>
-    runLogged('lint', 'biome', ['check', '--error-on-warnings', '.'], { env, code: 'LINT_FAILED' }),
-  )
+  single('lint', async () => {
+    for (const [name, ...args] of LINTERS) {
+      await runLogged(`lint-${name}`, name, args, { env, code: 'LINT_FAILED' })
+    }
+  })
 
 /** Hardhat's Solidity tests in `profile`; counts come from its summary, so a run without one is a failure. */
 export async function solidity(env, { profile, files }) {
