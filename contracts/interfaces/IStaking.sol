@@ -103,6 +103,8 @@ interface IStaking {
 
     error ZeroAmount();
     error ZeroAddress();
+    /// @notice Somebody must be able to register services and to set the treasury.
+    error OwnershipNotRenounceable();
     /// @notice The amount is too small to buy one share.
     error ZeroShares(uint256 amountWei);
     error NotOperator(address account);

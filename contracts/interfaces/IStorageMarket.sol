@@ -141,6 +141,8 @@ interface IStorageMarket {
 
     error AlreadyWired();
     error NotDeployer(address caller);
+    /// @notice Somebody must be able to set the list price.
+    error OwnershipNotRenounceable();
     /// @notice The submission is in another state than the call needs.
     error WrongState(uint256 txSeq, State state);
     error NotOwnerOf(uint256 txSeq, address caller);

@@ -272,6 +272,11 @@ contract Staking is StakeAllocations {
         return _maxCommissionStepBps;
     }
 
+    /// @notice Ownership can be passed on, in two steps, but not given up.
+    function renounceOwnership() public pure override {
+        revert OwnershipNotRenounceable();
+    }
+
     function _deposit(address operator, Pool pool) private onlyOperator(operator) returns (uint256 shares) {
         require(msg.value != 0, ZeroAmount());
         PoolState storage state = _pools[operator][pool];

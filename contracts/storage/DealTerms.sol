@@ -183,6 +183,11 @@ abstract contract DealTerms is IStorageMarket, Ownable2Step, ReentrancyGuardTran
         return _flow.submission(txSeq).submittedAt + _sealDeadlineBlocks;
     }
 
+    /// @notice Ownership can be passed on, in two steps, but not given up.
+    function renounceOwnership() public pure override {
+        revert OwnershipNotRenounceable();
+    }
+
     function _setPrice(uint256 price) private {
         // Within 96 bits no product of price, sectors and periods can overflow.
         require(price != 0 && price <= type(uint96).max, InvalidParams());

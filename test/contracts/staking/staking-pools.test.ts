@@ -179,6 +179,14 @@ describe('Staking pools', () => {
     assert.equal(await staking.owner(), heir.address)
   })
 
+  it('error: ownership is given up, by the owner or anybody', async () => {
+    const owner = await staking.owner()
+    for (const caller of [staking, staking.connect(fixture.signer(5))]) {
+      await revertsWith(caller.renounceOwnership(), staking, 'OwnershipNotRenounceable')
+    }
+    assert.equal(await staking.owner(), owner)
+  })
+
   it('error: parameters without a delay, or a commission step above the whole', async () => {
     const factory = new Staking__factory(fixture.owner)
     for (const [exitDelayEpochs, maxCommissionStepBps] of [

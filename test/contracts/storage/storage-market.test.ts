@@ -103,6 +103,14 @@ describe('setPrice', () => {
     await revertsWith(market.connect(owner).setPrice(1n << 96n), market, 'InvalidParams')
   })
 
+  it('error: ownership is given up, by the owner or anybody', async () => {
+    const { market, owner, stranger } = system
+    for (const caller of [owner, stranger]) {
+      await revertsWith(market.connect(caller).renounceOwnership(), market, 'OwnershipNotRenounceable')
+    }
+    assert.equal(await market.owner(), owner.address)
+  })
+
   it('behavior: ownership moves in two steps', () =>
     system.rolledBack(async () => {
       const { market, owner, stranger } = system
