@@ -9,19 +9,30 @@ import { benchEncode } from './storage/encode.ts'
 import { benchRoot } from './storage/root.ts'
 import { benchUploads } from './storage/upload.ts'
 
-const { values } = parseArgs({ options: { json: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { json: { type: 'string' }, skip: { type: 'string', multiple: true, default: [] } },
+})
 const report = (line: string) => process.stderr.write(`${line}\n`)
 
-/** Runs all cases, prints a table, and writes them to the `--json` file. Returns the exit code: 1 when a target is missed. */
+/**
+ * Runs all cases but those of `--skip` (encode, root, upload, memory), prints a table, and writes them to the `--json` file.
+ * Returns the exit code: 1 when a target is missed.
+ */
 async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'zerog-bench-'))
   try {
     const cases: BenchCase[] = []
-    report('encoding')
-    cases.push(await benchEncode())
-    report('hashing')
-    cases.push(await benchRoot({ root: CHECKOUT, folder }))
-    cases.push(...(await benchUploads({ root: CHECKOUT, folder, report })))
+    const isOn = (name: string) => !values.skip.includes(name)
+    if (isOn('encode')) {
+      report('encoding')
+      cases.push(await benchEncode())
+    }
+    if (isOn('root')) {
+      report('hashing')
+      cases.push(await benchRoot({ root: CHECKOUT, folder }))
+    }
+    if (isOn('upload') || isOn('memory'))
+      cases.push(...(await benchUploads({ root: CHECKOUT, folder, report, isOn })))
     const result = { commit: commit(), machine: machine(), date: new Date().toISOString(), cases }
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
     process.stdout.write(table(result))

@@ -26,8 +26,9 @@ export async function benchUploads(options: {
   root: string
   folder: string
   report: (line: string) => void
+  isOn: (name: 'upload' | 'memory') => boolean
 }): Promise<BenchCase[]> {
-  const { root, folder, report } = options
+  const { root, folder, report, isOn } = options
   const speeds = await measureSpeeds(folder)
   report('starting eight providers')
   const devnet = await startDevnet({
@@ -40,10 +41,16 @@ export async function benchUploads(options: {
     // A block with each transaction: the bench measures the client, not the chain's block time.
     await devnet.provider.send('evm_setIntervalMining', [0])
     await devnet.provider.send('evm_setAutomine', [true])
-    report('uploading 256 MiB')
-    const fast = await benchSpeed(devnet, { root, folder, speeds })
-    report('uploading 4 GiB')
-    return [fast, await benchMemory(devnet, { root, folder })]
+    const cases: BenchCase[] = []
+    if (isOn('upload')) {
+      report('uploading 256 MiB')
+      cases.push(await benchSpeed(devnet, { root, folder, speeds }))
+    }
+    if (isOn('memory')) {
+      report('uploading 4 GiB')
+      cases.push(await benchMemory(devnet, { root, folder }))
+    }
+    return cases
   } finally {
     await devnet.stop()
   }
