@@ -11,6 +11,7 @@ import { readDealState, readVault } from '../../sdk/chain/storage.ts'
 import { downloadPath, uploadPath } from '../../sdk/client/paths-node.ts'
 import { memoryStateStore } from '../../sdk/client/state-store.ts'
 import type { UploadResult } from '../../sdk/client/upload.ts'
+import { periodAt, periodStart } from '../../sdk/protocol/clock.ts'
 import { type AnvilNetwork, startAnvilNetwork } from '../support/anvil-network.ts'
 import { startRpcProxy } from '../support/rpc-proxy.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -75,17 +76,26 @@ async function eventsNamed(name: 'Submit' | 'Answered') {
   return logs.map((log) => decodeStorageEvent(book, log)).filter((event) => event !== undefined)
 }
 
-/** Waits for a whole period, begun from now on, in which every draw was answered; nobody may have missed one. */
+/** Waits for the end of a period begun from now on, and wants every draw of it answered. */
 async function assertNextPeriodAnswered(): Promise<void> {
-  const fromBlock = await network.provider.getBlockNumber()
-  await until(
-    'all draws of a new period are answered',
+  const { chain, provider } = network
+  const fromBlock = await provider.getBlockNumber()
+  const present = periodAt(chain.terms, BigInt(fromBlock))
+  const found = await until(
+    'a period begun from now on is over, or all its draws are answered',
     async () => {
-      const { periods, misses } = await readAuditRecord(network.chain, network.provider, fromBlock)
-      assert.deepEqual(misses, [])
-      return periods.some(({ draws, answered }) => draws > 0 && answered === draws)
+      const period = (await readAuditRecord(chain, provider, fromBlock)).periods.find(
+        (candidate) => candidate.period > present,
+      )
+      if (period === undefined || period.answered === period.draws) return period
+      const end = periodStart(chain.terms, period.period + 1n)
+      return BigInt(await provider.getBlockNumber()) >= end ? period : undefined
     },
     3 * MINUTE_MS,
+  )
+  assert.deepEqual(
+    { ...found, period: 0n },
+    { period: 0n, draws: found.draws, answered: found.draws, missed: 0 },
   )
 }
 
