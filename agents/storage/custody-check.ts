@@ -10,6 +10,8 @@ import type { SubmissionView } from './submission-view.ts'
 
 /** Chunks of other providers that are on their way at the same time during one check. */
 const PARALLEL = 16
+/** Sectors of one shard that one request asks for. */
+const SECTORS_AT_ONCE = 8
 
 type Parts = Pick<StorageParts, 'chain' | 'config' | 'hasher' | 'erasure' | 'shards' | 'peers'> & {
   readonly self: string
@@ -90,32 +92,35 @@ export async function checkParity(
   if (parity.length === 0) return
   const sectors = sampleSectors(2 ** view.shardHeight, config.PARITY_SAMPLES)
 
-  async function readSector(index: number, sector: number): Promise<Uint8Array> {
+  /** The sampled sectors of one shard. */
+  async function readSectors(index: number): Promise<Uint8Array[]> {
     const shard = proposal.shards[index]
     if (!shard) throw new ZerogError('BAD_REQUEST', `there is no shard ${index}`)
     const key = { txSeq: view.txSeq, index }
-    if (shard.provider === self.toLowerCase()) return (await shards.chunk(key, 0, sector)).bytes
-    return peers.chunk({
+    if (shard.provider === self.toLowerCase()) {
+      return Promise.all(sectors.map(async (sector) => (await shards.chunk(key, 0, sector)).bytes))
+    }
+    const request = {
       provider: shard.provider,
       key,
       root: shard.root,
       shardHeight: view.shardHeight,
       height: 0,
-      index: sector,
       signal,
-    })
+    }
+    const bytes: Uint8Array[] = []
+    for (let at = 0; at < sectors.length; at += SECTORS_AT_ONCE) {
+      bytes.push(...(await peers.chunks({ ...request, indexes: sectors.slice(at, at + SECTORS_AT_ONCE) })))
+    }
+    return bytes
   }
 
-  const wanted = sectors.flatMap((sector) =>
-    Array.from({ length: view.dataShards }, (_, index) => ({ index, sector })),
-  )
-  const columns = new Map(sectors.map((sector) => [sector, [] as Uint8Array[]]))
+  const data: Uint8Array[][] = []
   let next = 0
   const reader = async () => {
-    for (let item = wanted[next++]; item; item = wanted[next++]) {
+    for (let index = next++; index < view.dataShards; index = next++) {
       try {
-        const column = columns.get(item.sector)
-        if (column) column[item.index] = await readSector(item.index, item.sector)
+        data[index] = await readSectors(index)
       } catch (error) {
         // A co-custodian that sends wrong bytes is as useless for the check as one that sends none.
         if (errorCode(error) !== 'PEER_MISBEHAVED') throw error
@@ -126,12 +131,14 @@ export async function checkParity(
     }
   }
   await Promise.all(Array.from({ length: PARALLEL }, reader))
+  const own = await Promise.all(parity.map(({ index }) => readSectors(index)))
 
-  for (const [sector, column] of columns) {
+  for (const [i, sector] of sectors.entries()) {
+    const column = data.map((shard) => shard[i] ?? new Uint8Array())
     const expected = erasure.encode(column, view.parityShards)
-    for (const { index } of parity) {
-      const [actual, wantedBytes] = [await readSector(index, sector), expected[index - view.dataShards]]
-      if (wantedBytes && bytesEqual(actual, wantedBytes)) continue
+    for (const [j, { index }] of parity.entries()) {
+      const [actual, wantedBytes] = [own[j]?.[i], expected[index - view.dataShards]]
+      if (actual && wantedBytes && bytesEqual(actual, wantedBytes)) continue
       throw new ZerogError(
         'PARITY_WRONG',
         `shard ${index} is not the parity of the data at sector ${sector}`,

@@ -27,9 +27,14 @@ export type PeerChunk = {
   readonly signal: AbortSignal
 }
 
+/** Several chunks of one shard. */
+export type PeerChunks = Omit<PeerChunk, 'index'> & { readonly indexes: readonly number[] }
+
 export type Peers = {
   /** Fetches a chunk and checks it. Errors: PEER_UNREACHABLE, PEER_MISBEHAVED, ABORTED. */
   chunk(wanted: PeerChunk): Promise<Uint8Array>
+  /** Fetches up to 8 chunks in one request and checks each. Errors: those of `chunk`. */
+  chunks(wanted: PeerChunks): Promise<Uint8Array[]>
 }
 
 export declare namespace createPeers {
@@ -70,48 +75,64 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
     return header
   }
 
-  return {
-    async chunk(wanted) {
-      const { provider, key, height, index } = wanted
-      const url = `${await endpoint(provider)}/v1/shards/${key.txSeq}/${key.index}/chunks/${index}?height=${height}`
-      const length = 2 ** height * SECTOR_BYTES
-      let answer: HttpAnswer
-      try {
-        const request = {
-          headers: { authorization: await permission(key) },
-          timeoutMs,
-          maxBytes: length,
-          signal: wanted.signal,
-        }
-        answer = await httpRequest(url, request, nodeTransport)
-      } catch (error) {
-        if (wanted.signal.aborted) throw new ZerogError('ABORTED', undefined, { cause: error })
-        const status = isZerogError(error) ? error.meta.status : undefined
-        if (status === undefined && errorCode(error) === 'PEER_MISBEHAVED') throw error
-        if (status === undefined) endpoints.delete(provider)
-        const fact = status === undefined ? undefined : `${provider} answered ${status}`
-        throw new ZerogError('PEER_UNREACHABLE', fact, {
-          cause: error,
-          meta: {
-            provider,
-            txSeq: key.txSeq.toString(),
-            index: key.index,
-            ...(status === undefined ? {} : { status }),
-          },
-        })
-      }
-      const bytes = answer.body
-      const proof = answer.headers.get('shard-path') ?? ''
-      const flat = new Uint8Array(Buffer.from(proof, 'base64'))
-      const path = Array.from({ length: flat.length / HASH_BYTES }, (_, i) =>
-        flat.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
-      )
-      const whole = bytes.length === length && flat.length === (wanted.shardHeight - height) * HASH_BYTES
-      const claim = { root: fromHex(wanted.root), leaf: chunkRoot(hasher, bytes), index, path }
-      if (whole && verifyMerkleProof(hasher, claim)) return bytes
-      throw new ZerogError('PEER_MISBEHAVED', `${provider} sent a chunk that is not of the shard`, {
-        meta: { provider, txSeq: key.txSeq.toString(), index: key.index },
+  /** Asks for the chunks; what comes is not checked yet but for its length. */
+  async function fetchChunks({ provider, key, height, indexes, signal }: PeerChunks): Promise<HttpAnswer> {
+    const path = `v1/shards/${key.txSeq}/${key.index}/chunks/${indexes.join(',')}?height=${height}`
+    const url = `${await endpoint(provider)}/${path}`
+    const request = {
+      headers: { authorization: await permission(key) },
+      timeoutMs,
+      maxBytes: indexes.length * 2 ** height * SECTOR_BYTES,
+      signal,
+    }
+    try {
+      return await httpRequest(url, request, nodeTransport)
+    } catch (error) {
+      if (signal.aborted) throw new ZerogError('ABORTED', undefined, { cause: error })
+      const status = isZerogError(error) ? error.meta.status : undefined
+      if (status === undefined && errorCode(error) === 'PEER_MISBEHAVED') throw error
+      if (status === undefined) endpoints.delete(provider)
+      const fact = status === undefined ? undefined : `${provider} answered ${status}`
+      throw new ZerogError('PEER_UNREACHABLE', fact, {
+        cause: error,
+        meta: {
+          provider,
+          txSeq: key.txSeq.toString(),
+          index: key.index,
+          ...(status === undefined ? {} : { status }),
+        },
       })
+    }
+  }
+
+  async function chunks(wanted: PeerChunks): Promise<Uint8Array[]> {
+    const { provider, key, height, indexes, shardHeight } = wanted
+    const answer = await fetchChunks(wanted)
+    const length = 2 ** height * SECTOR_BYTES
+    const depth = shardHeight - height
+    const flat = new Uint8Array(Buffer.from(answer.headers.get('shard-path') ?? '', 'base64'))
+    const whole = answer.body.length === indexes.length * length
+    const root = fromHex(wanted.root)
+    const isProved = (index: number, i: number): boolean => {
+      const bytes = answer.body.subarray(i * length, (i + 1) * length)
+      const path = Array.from({ length: depth }, (_, level) =>
+        flat.subarray((i * depth + level) * HASH_BYTES, (i * depth + level + 1) * HASH_BYTES),
+      )
+      return verifyMerkleProof(hasher, { root, leaf: chunkRoot(hasher, bytes), index, path })
+    }
+    if (whole && flat.length === indexes.length * depth * HASH_BYTES && indexes.every(isProved)) {
+      return indexes.map((_, i) => answer.body.subarray(i * length, (i + 1) * length))
+    }
+    throw new ZerogError('PEER_MISBEHAVED', `${provider} sent a chunk that is not of the shard`, {
+      meta: { provider, txSeq: key.txSeq.toString(), index: key.index },
+    })
+  }
+
+  return {
+    chunks,
+    async chunk({ index, ...wanted }) {
+      const [bytes = new Uint8Array()] = await chunks({ ...wanted, indexes: [index] })
+      return bytes
     },
   }
 }

@@ -26,6 +26,13 @@ export function parseCount(text: unknown, name: string): number {
   throw new ZerogError('BAD_REQUEST', `${name} must be a whole number`)
 }
 
+/** One to `most` whole numbers, separated by commas. Throws BAD_REQUEST. */
+export function parseCounts(text: unknown, name: string, most: number): number[] {
+  const items = typeof text === 'string' ? text.split(',') : [text]
+  if (items.length <= most) return items.map((item) => parseCount(item, name))
+  throw new ZerogError('BAD_REQUEST', `at most ${most} of ${name} at a time`)
+}
+
 /** 32 bytes of hex, lower case. Throws BAD_HEX. */
 export function parseHash(text: unknown, name: string): string {
   if (typeof text === 'string' && /^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase()

@@ -7,16 +7,19 @@ import { readerOf } from './read-auth.ts'
 import {
   bodyPieces,
   parseCount,
+  parseCounts,
   parseHash,
   parseIndex,
   parseReadRange,
   parseTxSeq,
   parseUploadRange,
 } from './request.ts'
-import type { ShardInfo, ShardKey } from './shard-store.ts'
+import type { ShardChunk, ShardInfo, ShardKey } from './shard-store.ts'
 import { checkTerms } from './sign-custody.ts'
 import type { SubmissionViews } from './submission-view.ts'
 
+/** Chunks of one request, as `chunks/1,5,9`: their paths must fit a header. */
+const MAX_CHUNKS = 8
 /** Chunks are at most this high: 4 MiB; and this high unless the reader says otherwise: 1 MiB. */
 const MAX_CHUNK_HEIGHT = 14
 const DEFAULT_CHUNK_HEIGHT = 12
@@ -148,7 +151,7 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
 
   server.get('/v1/shards/:txSeq/:index/chunks/:chunk', async (request: Request, reply: FastifyReply) => {
     const key = keyOf(request)
-    const chunk = parseCount(request.params.chunk, 'chunk')
+    const chunks = parseCounts(request.params.chunk, 'chunk', MAX_CHUNKS)
     const info = await readable(request, key)
     const shardHeight = Math.log2(info.bytes / SECTOR_BYTES)
     const height =
@@ -158,13 +161,18 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
     if (height > Math.min(MAX_CHUNK_HEIGHT, shardHeight)) {
       throw new ZerogError('BAD_REQUEST', `height is at most ${Math.min(MAX_CHUNK_HEIGHT, shardHeight)}`)
     }
-    const { bytes, path } = await shards.chunk(key, height, chunk)
+    if (chunks.length > 1 && chunks.length * 2 ** height > 2 ** MAX_CHUNK_HEIGHT) {
+      throw new ZerogError('BAD_REQUEST', 'these chunks together are longer than the longest single one')
+    }
+    const parts: ShardChunk[] = []
+    for (const chunk of chunks) parts.push(await shards.chunk(key, height, chunk))
+    const bytes = Buffer.concat(parts.map((part) => part.bytes))
     storageMetrics.servedBytes.inc(bytes.length)
     return reply
       .type('application/octet-stream')
-      .header('shard-path', Buffer.concat(path).toString('base64'))
+      .header('shard-path', Buffer.concat(parts.flatMap(({ path }) => path)).toString('base64'))
       .header('shard-root', info.root)
-      .send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+      .send(bytes)
   })
 
   /** The shard, if the caller may read it: anyone once the deal is sealed, before that a co-custodian. */

@@ -153,6 +153,18 @@ describe('storage API refusals', () => {
       ['unknown shard', raw(provider, { method: 'GET', path }), 404, 'SHARD_UNKNOWN'],
       ['unknown chunk', raw(provider, { method: 'GET', path: `${path}/chunks/0` }), 404, 'SHARD_UNKNOWN'],
       ['bad chunk', raw(provider, { method: 'GET', path: `${path}/chunks/x` }), 400, 'BAD_REQUEST'],
+      [
+        'no chunk in a list',
+        raw(provider, { method: 'GET', path: `${path}/chunks/1,,2` }),
+        400,
+        'BAD_REQUEST',
+      ],
+      [
+        'too many chunks',
+        raw(provider, { method: 'GET', path: `${path}/chunks/0,1,2,3,4,5,6,7,8` }),
+        400,
+        'BAD_REQUEST',
+      ],
       ['unknown deal', raw(provider, { method: 'GET', path: '/v1/deals/999' }), 404, 'UNKNOWN_SUBMISSION'],
       ['bad cursor', raw(provider, { method: 'GET', path: '/v1/deals?cursor=-1' }), 400, 'BAD_REQUEST'],
       ['malformed JSON', put(custody, json, Buffer.from('{"byteLength":')), 400, 'BAD_REQUEST'],
