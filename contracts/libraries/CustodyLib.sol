@@ -2,6 +2,7 @@
 pragma solidity ^0.8.26;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {MerkleLib} from "./MerkleLib.sol";
 
 /// @title CustodyLib
 /// @notice The tree that says who holds which shard of a deal. Twin: `sdk/protocol/custody.ts`.
@@ -57,9 +58,7 @@ library CustodyLib {
 
     /// @dev Writes the parents of the first `count` nodes of `from` to `to`, which may be the same array.
     function _pairUp(bytes32[] memory from, uint256 count, bytes32[] memory to) private pure {
-        for (uint256 i; i < count / 2; ++i) {
-            to[i] = Hashes.efficientKeccak256(from[2 * i], from[2 * i + 1]);
-        }
+        MerkleLib.hashPairs(from, count, to);
         if (count & 1 == 1) to[count / 2] = from[count - 1];
     }
 }

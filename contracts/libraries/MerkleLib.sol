@@ -57,19 +57,27 @@ library MerkleLib {
         return used == shardRoots.length;
     }
 
+    /// @notice Writes the parents of the first `count` nodes of `from` to `to`, which may be the same array. An odd
+    /// last node has no parent.
+    function hashPairs(bytes32[] memory from, uint256 count, bytes32[] memory to) internal pure {
+        assert(count <= from.length && count / 2 <= to.length);
+        // Two neighbours in an array already are the 64 bytes to hash: nothing is copied.
+        assembly ("memory-safe") {
+            let pair := add(from, 0x20)
+            let parent := add(to, 0x20)
+            let past := add(parent, shl(5, shr(1, count)))
+            for {} lt(parent, past) { parent := add(parent, 0x20) } {
+                mstore(parent, keccak256(pair, 0x40))
+                pair := add(pair, 0x40)
+            }
+        }
+    }
+
     /// @dev Root over a power of two of nodes.
     function _perfectRoot(bytes32[] calldata nodes) private pure returns (bytes32) {
-        uint256 width = nodes.length;
-        if (width == 1) return nodes[0];
-        width /= 2;
-        bytes32[] memory level = new bytes32[](width);
-        for (uint256 i; i < width; ++i) {
-            level[i] = Hashes.efficientKeccak256(nodes[2 * i], nodes[2 * i + 1]);
-        }
-        for (; width > 1; width /= 2) {
-            for (uint256 i; i < width / 2; ++i) {
-                level[i] = Hashes.efficientKeccak256(level[2 * i], level[2 * i + 1]);
-            }
+        bytes32[] memory level = nodes;
+        for (uint256 width = level.length; width > 1; width /= 2) {
+            hashPairs(level, width, level);
         }
         return level[0];
     }

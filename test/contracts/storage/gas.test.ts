@@ -10,6 +10,7 @@ import {
   locateDraw,
   NEW_SUBMIT,
   type SealedDeal,
+  sealFile,
   sendSeal,
   submitFile,
 } from '../../support/storage-deal.ts'
@@ -160,6 +161,47 @@ describe('gas of deals', () => {
     assert.ok(found)
     return found
   }
+})
+
+describe('gas of the dearest seals', () => {
+  let system: StorageSystem
+  before(async () => {
+    system = await deployStorage()
+    await sealFile(system, FILE)
+    await sealFile(system, FILE)
+  })
+
+  /** A seal by an owner that was never credited: what the price leaves over opens its account. */
+  async function firstSealGas() {
+    const { streams, market, stranger: owner } = system
+    const txSeq = await submitFile(system, FILE, { owner })
+    const draft = await draftSeal(system, { txSeq, file: FILE })
+    assert.equal(await streams.creditOf(owner), 0n)
+    await sendSeal(system, { file: FILE, draft, caller: owner })
+    assert.ok((await streams.creditOf(owner)) > 0n)
+    const [event] = await market.queryFilter(market.filters.Sealed(txSeq))
+    const receipt = await event?.getTransactionReceipt()
+    assert.ok(receipt)
+    return { gas: receipt.gasUsed }
+  }
+
+  it("behavior: an owner's first credit into a bucket that all have, and into a new one after silence, paid or not", async () => {
+    const { params, prover, streams, providers } = system
+    const period = (await currentPeriod(system)) + 1n
+    await system.rolledBack(async () => {
+      figures["StorageMarket.seal, 6 providers, warm bucket, owner's first credit"] = await firstSealGas()
+    })
+    await system.rolledBack(async () => {
+      await enterPeriod(system, period + params.bucketPeriods)
+      figures['StorageMarket.seal, 6 providers, new bucket after a bucket of silence'] = await firstSealGas()
+    })
+    await enterPeriod(system, period)
+    await prover.openRound(period, '0x')
+    await enterPeriod(system, period + params.bucketPeriods)
+    figures["StorageMarket.seal, 6 providers, new bucket after silence, everybody's first pay"] =
+      await firstSealGas()
+    for (const provider of providers) assert.ok((await streams.creditOf(provider)) > 0n)
+  })
 })
 
 describe('gas snapshot', () => {
