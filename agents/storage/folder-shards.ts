@@ -9,13 +9,7 @@ import { createKeyedLock } from './keyed-lock.ts'
 import { recoverShards } from './recover-shards.ts'
 import { fileBytes, isMissing, removeShardFiles, shardPath, syncFolder, writeWhole } from './shard-files.ts'
 import { createShardIntake, keyText, readPieces } from './shard-intake.ts'
-import {
-  createShardHasher,
-  levelsBytes,
-  pathInBlock,
-  SEGMENT_HEIGHT,
-  siblingOffsets,
-} from './shard-levels.ts'
+import { BLOCK_HEIGHT, createShardHasher, levelsBytes, pathInBlock, siblingOffsets } from './shard-levels.ts'
 import { openShardRecords, type ShardRecord } from './shard-records.ts'
 import type { ShardInfo, ShardKey, ShardStore } from './shard-store.ts'
 
@@ -120,10 +114,10 @@ export async function openFolderShards({
     return bytes
   }
 
-  /** Siblings from the root of a whole block (a segment or higher, or the shard) up to the shard's root. */
+  /** Siblings from the root of a whole block (or higher, or the shard) up to the shard's root. */
   async function siblings(record: ShardRecord, height: number, index: number): Promise<Uint8Array[]> {
     const shardHeight = Math.log2(record.bytes / SECTOR_BYTES)
-    const offsets = height < SEGMENT_HEIGHT ? [] : siblingOffsets(shardHeight, height, index)
+    const offsets = height < BLOCK_HEIGHT ? [] : siblingOffsets(shardHeight, height, index)
     if (offsets.length === 0) return []
     return readRanges(
       record,
@@ -199,7 +193,7 @@ export async function openFolderShards({
         throw new ZerogError('RANGE_INVALID', 'the shard has no such chunk', { meta: { height, index } })
       }
       const chunkBytes = 2 ** height * SECTOR_BYTES
-      const blockHeight = Math.max(height, Math.min(SEGMENT_HEIGHT, shardHeight))
+      const blockHeight = Math.max(height, Math.min(BLOCK_HEIGHT, shardHeight))
       const blockIndex = Math.floor(index / 2 ** (blockHeight - height))
       const blockBytes = 2 ** blockHeight * SECTOR_BYTES
       const block = await readAt(record, 'shard', blockIndex * blockBytes, blockBytes)

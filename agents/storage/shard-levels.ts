@@ -1,12 +1,15 @@
 import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
-import { SECTOR_BYTES, SEGMENT_SECTORS } from '../../sdk/protocol/layout.ts'
+import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
 import { merkleLevels, rootOfNodes, sectorHashes } from '../../sdk/protocol/merkle.ts'
 import { createRootBuilder } from '../../sdk/protocol/root-builder.ts'
 
-/** log2 of the sectors of a segment: the lowest level that is kept beside a shard. */
-export const SEGMENT_HEIGHT = Math.log2(SEGMENT_SECTORS)
+/**
+ * Height of the lowest level that is kept beside a shard: blocks of 8 KiB. So the proof of a sector reads and hashes 8 KiB,
+ * and the levels take 0.8 % of the shard.
+ */
+export const BLOCK_HEIGHT = 5
 
-/** Hashes a shard while it streams by; `levels` are the upper Merkle levels, empty for shards under one segment. */
+/** Hashes a shard while it streams by; `levels` are the upper Merkle levels, empty for shards under one block. */
 export type ShardHasher = {
   push(bytes: Uint8Array): void
   finish(): { root: Uint8Array; levels: Uint8Array }
@@ -15,30 +18,31 @@ export type ShardHasher = {
 /** A hasher for one shard of `bytes` bytes (a power of two of sectors). */
 export function createShardHasher(hasher: Hasher, bytes: number): ShardHasher {
   const sectors = bytes / SECTOR_BYTES
-  const segments = new Uint8Array(Math.floor(sectors / SEGMENT_SECTORS) * HASH_BYTES)
+  const blocks = new Uint8Array(Math.floor(sectors / 2 ** BLOCK_HEIGHT) * HASH_BYTES)
   const builder = createRootBuilder(hasher, {
     sectors,
-    onSegment: (root, index) => segments.set(root, index * HASH_BYTES),
+    nodeHeight: BLOCK_HEIGHT,
+    onNodes: (roots, index) => blocks.set(roots, index * HASH_BYTES),
   })
   return {
     push: builder.push,
     finish: () => ({
       root: builder.root(),
-      levels: segments.length === 0 ? segments : Buffer.concat(merkleLevels(hasher, segments)),
+      levels: blocks.length === 0 ? blocks : Buffer.concat(merkleLevels(hasher, blocks)),
     }),
   }
 }
 
-/** Bytes of the levels file of a shard of height `shardHeight`: every node from the segment roots up to the root. */
+/** Bytes of the levels file of a shard of height `shardHeight`: every node from the block roots up to the root. */
 export function levelsBytes(shardHeight: number): number {
-  return shardHeight < SEGMENT_HEIGHT ? 0 : (2 ** (shardHeight - SEGMENT_HEIGHT + 1) - 1) * HASH_BYTES
+  return shardHeight < BLOCK_HEIGHT ? 0 : (2 ** (shardHeight - BLOCK_HEIGHT + 1) - 1) * HASH_BYTES
 }
 
-/** Offsets in the levels file of the siblings of node `index` at `height` (a segment or higher), from there upwards. */
+/** Offsets in the levels file of the siblings of node `index` at `height` (a block or higher), from there upwards. */
 export function siblingOffsets(shardHeight: number, height: number, index: number): number[] {
   const offsets: number[] = []
   let start = 0
-  for (let level = SEGMENT_HEIGHT; level < shardHeight; level++) {
+  for (let level = BLOCK_HEIGHT; level < shardHeight; level++) {
     if (level >= height) {
       const at = Math.floor(index / 2 ** (level - height))
       offsets.push(start + (at ^ 1) * HASH_BYTES)
@@ -50,7 +54,7 @@ export function siblingOffsets(shardHeight: number, height: number, index: numbe
 
 /**
  * Siblings, lowest first, of the chunk of 2^height sectors that is number `index` of a block of whole sectors (a
- * perfect tree, at most one segment).
+ * perfect tree).
  */
 export function pathInBlock(hasher: Hasher, block: Uint8Array, height: number, index: number): Uint8Array[] {
   const levels = merkleLevels(hasher, sectorHashes(hasher, block))

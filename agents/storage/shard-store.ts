@@ -59,7 +59,7 @@ export type ShardStore = {
   /** Chunk number `index` of 2^height sectors, with its path. */
   chunk(key: ShardKey, height: number, index: number): Promise<ShardChunk>
   /**
-   * Siblings above block number `index` of 2^height sectors (a segment or higher, or the whole shard), from a damaged
+   * Siblings above block number `index` of 2^height sectors (a block or higher, or the whole shard), from a damaged
    * shard too: unproven until they lead to the root.
    */
   siblings(key: ShardKey, height: number, index: number): Promise<Uint8Array[]>

@@ -14,12 +14,13 @@ export type RootBuilder = {
 }
 
 /**
- * A builder for the tree over `sectors` sectors, by the rule of `merkleRoot`. `onSegment` hears the root of each whole
- * segment (1024 sectors) as it fills up, padding included.
+ * A builder for the tree over `sectors` sectors, by the rule of `merkleRoot`. `onNodes` hears the roots of the whole
+ * subtrees of 2^`nodeHeight` sectors (a segment by default, never more) as they fill up, padding included: some at a
+ * time, 32 bytes each, the first of them number `index`; the bytes are only good during the call.
  */
 export function createRootBuilder(
   hasher: Hasher,
-  { sectors, onSegment }: { sectors: number; onSegment?: (root: Uint8Array, index: number) => void },
+  { sectors, nodeHeight = SEGMENT_HEIGHT, onNodes }: createRootBuilder.Options,
 ): RootBuilder {
   if (!Number.isSafeInteger(sectors) || sectors < 1)
     throw new ZerogError('EMPTY_FILE', 'a tree has at least one sector')
@@ -37,9 +38,8 @@ export function createRootBuilder(
     for (let slot = position / 2 ** height; slot % 2 === 1; slot = (slot - 1) / 2) {
       root = hasher.hashPairs(concatPair(frontier[level] ?? root, root))
       level++
-      if (level === SEGMENT_HEIGHT) onSegment?.(root, Math.floor(position / SEGMENT_SECTORS))
+      if (level === nodeHeight) onNodes?.(root, Math.floor(position / 2 ** level))
     }
-    if (height === SEGMENT_HEIGHT) onSegment?.(node, position / SEGMENT_SECTORS)
     frontier[level] = root
     position += 2 ** height
   }
@@ -50,10 +50,23 @@ export function createRootBuilder(
     while (at < bytes.length) {
       const run = runAt(position, (bytes.length - at) / SECTOR_BYTES)
       let level = hasher.hashSectors(bytes.subarray(at, at + run * SECTOR_BYTES), scratch)
-      while (level.length > HASH_BYTES) level = hasher.hashPairs(level, scratch)
+      for (let height = 0; ; height++) {
+        if (height === nodeHeight) onNodes?.(level, position / 2 ** height)
+        if (level.length === HASH_BYTES) break
+        level = hasher.hashPairs(level, scratch)
+      }
       at += run * SECTOR_BYTES
       add(level.slice(), Math.log2(run))
     }
+  }
+
+  /** Adds a subtree of zeros. */
+  function addZeros(height: number): void {
+    if (height >= nodeHeight) {
+      const first = position / 2 ** nodeHeight
+      for (let i = 0; i < 2 ** (height - nodeHeight); i++) onNodes?.(zeroHash(nodeHeight), first + i)
+    }
+    add(zeroHash(height), height)
   }
 
   function push(bytes: Uint8Array): void {
@@ -82,7 +95,7 @@ export function createRootBuilder(
     if (partialBytes > 0) addSectors(partial.fill(0, partialBytes))
     while (position < sectors) {
       const run = runAt(position, sectors - position)
-      add(zeroHash(Math.log2(run)), Math.log2(run))
+      addZeros(Math.log2(run))
     }
     // The right end of the tree: every set bit, smallest first, hashed leftwards.
     for (let height = 0; 2 ** height <= position; height++) {
@@ -95,6 +108,14 @@ export function createRootBuilder(
   }
 
   return { push, root }
+}
+
+export declare namespace createRootBuilder {
+  type Options = {
+    sectors: number
+    nodeHeight?: number
+    onNodes?: (roots: Uint8Array, index: number) => void
+  }
 }
 
 /** The biggest power of two, at most a segment, that is aligned at `position` and not over `available`. */

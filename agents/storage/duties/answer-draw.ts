@@ -9,7 +9,7 @@ import { submitCaughtUp } from '../catch-up.ts'
 import { type StorageContext, windowsAt } from '../context.ts'
 import { custodyOf, type Draw, drawsOf } from '../draws.ts'
 import { rebuildChunk } from '../rebuild-shard.ts'
-import { pathInBlock, SEGMENT_HEIGHT } from '../shard-levels.ts'
+import { BLOCK_HEIGHT, pathInBlock } from '../shard-levels.ts'
 import type { ShardChunk } from '../shard-store.ts'
 
 type Answer = Draw & { answerCloses: bigint }
@@ -85,12 +85,12 @@ async function readOwn(ctx: StorageContext, item: Answer): Promise<ShardChunk | 
   return undefined
 }
 
-/** Rebuilds the segment around the sector; what lies above it comes from the shard's own levels. */
+/** Rebuilds the block around the sector; what lies above it comes from the shard's own levels. */
 async function rebuildSector(ctx: StorageContext, item: Answer): Promise<ShardChunk> {
   const { txSeq, shardIndex, sector, period } = item
   const deal = ctx.index.deal(txSeq)
   if (!deal) throw new ZerogError('UNKNOWN_DEAL')
-  const height = Math.min(SEGMENT_HEIGHT, deal.shardHeight)
+  const height = Math.min(BLOCK_HEIGHT, deal.shardHeight)
   const chunk = Math.floor(sector / 2 ** height)
   const block = await rebuildChunk(
     ctx,

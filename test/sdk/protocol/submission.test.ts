@@ -103,24 +103,30 @@ describe('createRootBuilder', () => {
     }
   })
 
-  it('behavior: tells the root of every whole segment once, in order, padding included', () => {
-    const data = contentOf({ byteLength: (1 << 23) + 1, fill: { seed: 1 } })
-    const sectors = fileLayout(data.length).paddedSectors
-    const heard: [number, string][] = []
-    const builder = createRootBuilder(hasher, {
-      sectors,
-      onSegment: (root, index) => heard.push([index, toHex(root)]),
+  for (const nodeHeight of [10, 5, 0]) {
+    it(`behavior: tells every node of height ${nodeHeight} once, in order, padding included`, () => {
+      const data = contentOf({ byteLength: (1 << 21) + 1, fill: { seed: 1 } })
+      const sectors = fileLayout(data.length).paddedSectors
+      const heard: string[] = []
+      const builder = createRootBuilder(hasher, {
+        sectors,
+        nodeHeight,
+        onNodes: (roots, index) => {
+          assert.equal(index, heard.length)
+          for (let at = 0; at < roots.length; at += 32) heard.push(toHex(roots.subarray(at, at + 32)))
+        },
+      })
+      for (let start = 0; start < data.length; start += 100_000)
+        builder.push(data.subarray(start, start + 100_000))
+      builder.root()
+      const width = 2 ** nodeHeight
+      assert.equal(heard.length, sectors / width)
+      heard.forEach((root, i) => {
+        const part = data.subarray(i * width * 256, (i + 1) * width * 256)
+        assert.equal(root, toHex(merkleRoot(hasher, part.length > 0 ? part : new Uint8Array(1), width)))
+      })
     })
-    for (let start = 0; start < data.length; start += 100_000)
-      builder.push(data.subarray(start, start + 100_000))
-    builder.root()
-    assert.equal(heard.length, sectors / 1024)
-    heard.forEach(([index, root], i) => {
-      assert.equal(index, i)
-      const part = data.subarray(i << 18, (i + 1) << 18)
-      assert.equal(root, toHex(merkleRoot(hasher, part.length > 0 ? part : new Uint8Array(1), 1024)))
-    })
-  })
+  }
 
   it('behavior: a shard that ends early is filled up with zeros', () => {
     const data = contentOf({ byteLength: 4097, fill: 'mod251' })
