@@ -2,6 +2,7 @@ import type { HttpServer } from '../kernel/http.ts'
 import { readVersion } from '../kernel/version.ts'
 import type { StorageContext } from './context.ts'
 import { addDealRoutes } from './deal-routes.ts'
+import { createPermissionCheck } from './permission-check.ts'
 import { addShardRoutes } from './shard-routes.ts'
 import { createSubmissionViews } from './submission-view.ts'
 
@@ -12,6 +13,7 @@ export const EXPOSED_HEADERS = ['shard-path', 'shard-root', 'upload-offset', 'up
 export async function addRoutes(server: HttpServer, ctx: StorageContext): Promise<void> {
   const { chain, config, self, shards } = ctx
   const views = createSubmissionViews(chain)
+  const permissions = createPermissionCheck({ chainId: ctx.chainId, views, signal: ctx.signal })
 
   server.get('/v1/info', async () => {
     const freeBytes = Math.max(0, shards.capacityBytes - shards.usedBytes())
@@ -30,6 +32,6 @@ export async function addRoutes(server: HttpServer, ctx: StorageContext): Promis
     }
   })
   // In a scope of their own: their bodies are streams, everyone else's are JSON.
-  await server.register(async (scope) => addShardRoutes(scope, ctx, views))
-  await server.register(async (scope) => addDealRoutes(scope, ctx, views))
+  await server.register(async (scope) => addShardRoutes(scope, ctx, { views, permissions }))
+  await server.register(async (scope) => addDealRoutes(scope, ctx, { views, permissions }))
 }

@@ -42,17 +42,10 @@ export type Signing = {
   readonly validUntil: bigint
 }
 
-/** Proposals kept for one submission; enough for every replacement of a custodian, too few to fill the disk. */
-const MAX_PROPOSALS = 16
-const MAX_NAMED = 256
-
 const STEPS = [
   `CREATE TABLE proposal (
-     id INTEGER PRIMARY KEY AUTOINCREMENT,
-     tx_seq INTEGER NOT NULL,
-     custody_root TEXT NOT NULL,
-     body TEXT NOT NULL,
-     UNIQUE (tx_seq, custody_root)
+     tx_seq INTEGER PRIMARY KEY,
+     body TEXT NOT NULL
    ) STRICT;
    CREATE TABLE signing (
      id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,57 +65,32 @@ export type CustodyBook = ReturnType<typeof openCustodyBook>
 /** Proposals received and custody promised, both durable before the answer leaves. */
 export function openCustodyBook(store: Store) {
   store.migrate('custody-book', STEPS)
-  /** Providers named by the proposals of a submission, for the many reads of one parity check. */
-  const named = new Map<bigint, ReadonlySet<string>>()
-
-  function providersOf(txSeq: bigint): ReadonlySet<string> {
-    const known = named.get(txSeq)
-    if (known) return known
-    const rows = store.all<{ body: string }>('SELECT body FROM proposal WHERE tx_seq = ?', txSeq)
-    const providers = new Set(
-      rows.flatMap(({ body }) =>
-        proposalSchema.parse(JSON.parse(body)).shards.map(({ provider }) => provider),
-      ),
-    )
-    if (named.size >= MAX_NAMED) named.clear()
-    named.set(txSeq, providers)
-    return providers
-  }
 
   return {
-    /** Keeps a checked proposal; the latest of a submission come first. */
+    /** Keeps a checked proposal, the latest of each submission: an upload that goes on proposes anew before it asks to sign. */
     putProposal(txSeq: bigint, proposal: Proposal): void {
-      named.delete(txSeq)
-      store.transaction((tx) => {
-        tx.run('DELETE FROM proposal WHERE tx_seq = ? AND custody_root = ?', txSeq, proposal.custodyRoot)
-        tx.run(
-          'INSERT INTO proposal (tx_seq, custody_root, body) VALUES (?, ?, ?)',
-          txSeq,
-          proposal.custodyRoot,
-          JSON.stringify(proposal),
-        )
-        tx.run(
-          `DELETE FROM proposal WHERE tx_seq = ? AND id NOT IN
-             (SELECT id FROM proposal WHERE tx_seq = ? ORDER BY id DESC LIMIT ?)`,
-          txSeq,
-          txSeq,
-          MAX_PROPOSALS,
-        )
-      })
+      store.run(
+        'INSERT OR REPLACE INTO proposal (tx_seq, body) VALUES (?, ?)',
+        txSeq,
+        JSON.stringify(proposal),
+      )
     },
 
     proposal(txSeq: bigint, custodyRoot: string): Proposal | undefined {
-      const row = store.get<{ body: string }>(
-        'SELECT body FROM proposal WHERE tx_seq = ? AND custody_root = ?',
-        txSeq,
-        custodyRoot.toLowerCase(),
-      )
-      return row && proposalSchema.parse(JSON.parse(row.body))
+      const row = store.get<{ body: string }>('SELECT body FROM proposal WHERE tx_seq = ?', txSeq)
+      const proposal = row && proposalSchema.parse(JSON.parse(row.body))
+      return proposal?.custodyRoot === custodyRoot.toLowerCase() ? proposal : undefined
     },
 
-    /** Whether a stored proposal names `provider`, who may then read unsealed shards for the parity check. */
+    /** Whether the stored proposal names `provider`, who may then read unsealed shards for the parity check. */
     isCoCustodian(txSeq: bigint, provider: string): boolean {
-      return providersOf(txSeq).has(provider.toLowerCase())
+      const row = store.get(
+        `SELECT 1 FROM proposal, json_each(body, '$.shards')
+         WHERE tx_seq = ? AND json_extract(value, '$.provider') = ?`,
+        txSeq,
+        provider.toLowerCase(),
+      )
+      return row !== undefined
     },
 
     /** Records what is about to be signed. The same promise is recorded once. */
@@ -152,7 +120,6 @@ export function openCustodyBook(store: Store) {
 
     /** Forgets proposals and promises of a submission that can no longer be sealed with them. */
     forget(txSeq: bigint): void {
-      named.delete(txSeq)
       store.transaction((tx) => {
         tx.run('DELETE FROM proposal WHERE tx_seq = ?', txSeq)
         tx.run('DELETE FROM signing WHERE tx_seq = ?', txSeq)

@@ -5,6 +5,7 @@ import type { HttpServer } from '../kernel/http.ts'
 import type { StorageContext } from './context.ts'
 import { proposalSchema } from './custody-book.ts'
 import { checkProposal } from './custody-check.ts'
+import type { PermissionCheck } from './permission-check.ts'
 import { parseCount, parseTxSeq, signSchema } from './request.ts'
 import type { ShardInfo } from './shard-store.ts'
 import { checkTerms, type SignParts, signCustody } from './sign-custody.ts'
@@ -15,13 +16,17 @@ const PAGE_DEALS = 100
 type Request = FastifyRequest<{ Params: { txSeq?: string }; Querystring: { cursor?: string } }>
 
 /** Proposals of custody, signing, and what this provider holds. */
-export function addDealRoutes(server: HttpServer, ctx: StorageContext, views: SubmissionViews): void {
+export function addDealRoutes(
+  server: HttpServer,
+  ctx: StorageContext,
+  { views, permissions }: { views: SubmissionViews; permissions: PermissionCheck },
+): void {
   const parts: SignParts = { ...ctx, views }
 
   server.put('/v1/deals/:txSeq/custody', async (request: Request) => {
     const txSeq = parseTxSeq(request.params.txSeq)
+    const view = await permissions.writer(request.headers.authorization, txSeq)
     const proposal = proposalSchema.parse(request.body)
-    const view = await views.recent(txSeq, ctx.signal)
     checkTerms(parts, view)
     checkProposal(parts, view, proposal)
     ctx.book.putProposal(txSeq, proposal)
@@ -30,6 +35,7 @@ export function addDealRoutes(server: HttpServer, ctx: StorageContext, views: Su
 
   server.post('/v1/deals/:txSeq/sign', async (request: Request) => {
     const txSeq = parseTxSeq(request.params.txSeq)
+    await permissions.writer(request.headers.authorization, txSeq)
     const { custodyRoot } = signSchema.parse(request.body)
     return signCustody(parts, { txSeq, custodyRoot, signal: ctx.signal })
   })

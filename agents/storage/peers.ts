@@ -8,7 +8,7 @@ import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
 import { fromHex } from '../../sdk/protocol/hex.ts'
 import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
 import { verifyMerkleProof } from '../../sdk/protocol/merkle.ts'
-import { readHeader } from './read-auth.ts'
+import { formatPermission, permissionText } from '../../sdk/protocol/permission.ts'
 import type { ShardKey } from './shard-files.ts'
 import { chunkRoot } from './shard-levels.ts'
 
@@ -70,9 +70,16 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
     if (known && known.untilSec > nowSec + AUTH_VALID_SEC / 2) return known.header
     if (headers.size > 1024) headers.clear()
     const untilSec = nowSec + AUTH_VALID_SEC
-    const header = readHeader(wallet, { chainId: chain.chainId, key, validUntilSec: untilSec })
+    const header = signRead(key, untilSec)
     headers.set(id, { header, untilSec })
     return header
+  }
+
+  async function signRead({ txSeq, index }: ShardKey, validUntilSec: number): Promise<string> {
+    const { chainId } = chain
+    const text = permissionText({ action: 'read', chainId, txSeq, index }, validUntilSec)
+    const signature = await wallet.signMessage(text)
+    return formatPermission({ address: wallet.address, validUntilSec, signature })
   }
 
   /** Asks for the chunks; what comes is not checked yet but for its length. */

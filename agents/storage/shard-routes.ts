@@ -3,7 +3,7 @@ import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
 import type { HttpServer } from '../kernel/http.ts'
 import type { StorageContext } from './context.ts'
-import { readerOf } from './read-auth.ts'
+import type { PermissionCheck } from './permission-check.ts'
 import {
   bodyPieces,
   parseCount,
@@ -29,7 +29,11 @@ type Query = { root?: string; height?: string }
 type Request = FastifyRequest<{ Params: Params; Querystring: Query }>
 
 /** PUT, HEAD and GET of shards and their chunks. Bodies are streams of bytes whatever their content type says. */
-export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: SubmissionViews): void {
+export function addShardRoutes(
+  server: HttpServer,
+  ctx: StorageContext,
+  { views, permissions }: { views: SubmissionViews; permissions: PermissionCheck },
+): void {
   const { book, config, index, shards, storageMetrics } = ctx
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
@@ -52,16 +56,16 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
   })
 
   async function receive(request: Request, key: ShardKey, root: string): Promise<ShardInfo> {
+    const view = await permissions.writer(request.headers.authorization, key.txSeq)
     const held = shards.info(key)
     const limits = { maxBytes: config.CHUNK_BYTES, ...(held ? { shardBytes: held.bytes } : {}) }
-    const early = parseUploadRange(request.headers, limits)
-    const view = await views.recent(key.txSeq, ctx.signal)
+    const range = parseUploadRange(request.headers, limits)
     if (key.index >= view.shards) {
       throw new ZerogError('BAD_REQUEST', `the deal has ${view.shards} shards`, {
         meta: { shards: view.shards },
       })
     }
-    if (early.total !== view.shardBytes) {
+    if (range.total !== view.shardBytes) {
       throw new ZerogError('BAD_REQUEST', `a shard of this deal has ${view.shardBytes} bytes`, {
         meta: { shardBytes: view.shardBytes },
       })
@@ -76,8 +80,8 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
       root,
       bytes: view.shardBytes,
       owner,
-      start: early.start,
-      length: early.length,
+      start: range.start,
+      length: range.length,
       replace: !book.isPromised(key.txSeq, key.index),
       admit: () => admit(owner, view.shardBytes),
       body: bodyPieces(request.raw, { idleMs: config.BODY_IDLE_MS, signal: ctx.signal }),
@@ -183,12 +187,13 @@ export function addShardRoutes(server: HttpServer, ctx: StorageContext, views: S
     if (index.deal(key.txSeq)) return info
     const { state } = await views.recent(key.txSeq, ctx.signal)
     if (state === 'sealed' || state === 'ended') return info
-    const reader = readerOf(request.headers.authorization, {
-      chainId: ctx.chainId,
-      key,
-      nowSec: Math.floor(Date.now() / 1000),
-    })
-    if (book.isCoCustodian(key.txSeq, reader)) return info
+    const { authorization } = request.headers
+    if (
+      authorization !== undefined &&
+      book.isCoCustodian(key.txSeq, permissions.reader(authorization, key))
+    ) {
+      return info
+    }
     throw new ZerogError('NOT_SEALED', 'before the seal only co-custodians may read this shard')
   }
 

@@ -4,6 +4,7 @@ import { type ReadOptions, read } from '../../sdk/chain/read.ts'
 import {
   type DealState,
   readDealState,
+  readSealer,
   readSealTerms,
   readSubmission,
   readSubmissionTerms,
@@ -17,6 +18,8 @@ export type SubmissionView = {
   readonly state: DealState
   readonly digest: string
   readonly owner: string
+  /** Whom the owner lets seal; the zero address for nobody. */
+  readonly sealer: string
   readonly dataShards: number
   readonly parityShards: number
   readonly shards: number
@@ -45,8 +48,11 @@ export function createSubmissionViews(chain: Chain) {
     const options = { signal, blockTag: block }
     const record = await readSubmission(chain, txSeq, options)
     if (!record) throw new ZerogError('UNKNOWN_SUBMISSION', undefined, { meta: { txSeq: txSeq.toString() } })
-    const state = await readDealState(chain, txSeq, options)
-    const terms = await readSubmissionTerms(chain, txSeq, options)
+    const [state, terms, sealer] = await Promise.all([
+      readDealState(chain, txSeq, options),
+      readSubmissionTerms(chain, txSeq, options),
+      readSealer(chain, record.owner, options),
+    ])
     const price = await readPrice(chain, { txSeq, state }, options)
     const geometry = dealGeometry(Number(record.sectors))
     return {
@@ -54,6 +60,7 @@ export function createSubmissionViews(chain: Chain) {
       state,
       digest: record.digest,
       owner: record.owner,
+      sealer,
       dataShards: geometry.dataShards,
       parityShards: terms.parityShards,
       shards: geometry.dataShards + terms.parityShards,

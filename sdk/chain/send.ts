@@ -21,8 +21,14 @@ export type TxSender = {
   submit(request: SendRequest): Promise<TransactionReceipt | null>
   /** The nonce that the next transaction would take. Absent: the sender keeps its intents apart by label. */
   nextNonce?(): Promise<number>
+  /**
+   * An EIP-191 personal signature of `text` by the account itself, or by the key that it names as its sealer
+   * (`setSealerCall`): a contract account has no other. Uploads need it.
+   */
+  signMessage?(text: string): Promise<string>
 }
 
+/** Long enough for a block to come, and for a user to confirm in a wallet. */
 const MINED_TIMEOUT_MS = 300_000
 const SPARE_GAS = 50_000n
 
@@ -30,7 +36,8 @@ const SPARE_GAS = 50_000n
  * A sender over an ethers signer or browser wallet: simulates, sends, waits for one confirmation.
  *
  * Errors of `submit`: TX_REVERTED, INSUFFICIENT_FUNDS, FORBIDDEN when the user refuses, NONCE_CONFLICT, RPC_UNREACHABLE,
- * TIMEOUT when it is not mined in five minutes (it may be later), ABORTED.
+ * TIMEOUT when it is not mined in five minutes (it may be later), ABORTED. `signMessage` fails with FORBIDDEN when the user
+ * refuses, or TIMEOUT.
  */
 export async function signerSender(chain: Chain, signer: Signer): Promise<TxSender> {
   const connected = signer.provider === null ? signer.connect(chain.provider) : signer
@@ -39,6 +46,7 @@ export async function signerSender(chain: Chain, signer: Signer): Promise<TxSend
     address,
     submit: (request) => sendWith(connected, request),
     nextNonce: () => read(chain.provider.getTransactionCount(address, 'pending')),
+    signMessage: (text) => read(connected.signMessage(text), { timeoutMs: MINED_TIMEOUT_MS }),
   }
 }
 

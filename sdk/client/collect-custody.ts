@@ -8,6 +8,7 @@ import type { CustodyPlan } from './custody-plan.ts'
 import { pause } from './pause.ts'
 import type { PreparedFile } from './prepare.ts'
 import type { CustodyOffer, ProviderClient } from './provider-client.ts'
+import { isUnsigned } from './write-permission.ts'
 
 /** An offer must hold for some blocks more, or the seal may come too late for it. */
 const MIN_VALID_BLOCKS = 3n
@@ -24,7 +25,7 @@ export type CollectedCustody = {
  * Proposes a custody to all its providers, then has each sign it, and verifies what they sign: signer, shards, expiry,
  * rate within what the market pays, and time to live.
  *
- * Errors: those of the RPC and ABORTED; a provider's own go to `failures`.
+ * Errors: those of the RPC and of the own signature, and ABORTED; a provider's own go to `failures`.
  */
 export async function collectCustody(
   chain: Chain,
@@ -83,7 +84,7 @@ export async function collectCustody(
     try {
       return await work()
     } catch (error) {
-      if (signal?.aborted) throw error
+      if (signal?.aborted || isUnsigned(error)) throw error
       failures.set(provider, error)
       return undefined
     }

@@ -32,6 +32,8 @@ export async function findCandidates(
     shardBytes: number
     sectorPriceWei: bigint
     transport?: HttpTransport | undefined
+    /** What makes the candidates' clients fit to write to the deal. */
+    authorize?: () => Promise<string>
     signal?: AbortSignal
   },
 ): Promise<{ candidates: Candidate[]; rejections: Rejection[] }> {
@@ -62,14 +64,14 @@ export async function findCandidates(
 async function askProvider(
   chain: Chain,
   { operator, endpoint, backingWei, needWei, suspended }: StorageProvider,
-  { shardBytes, sectorPriceWei, transport, signal }: Parameters<typeof findCandidates>[1],
+  { shardBytes, sectorPriceWei, transport, authorize, signal }: Parameters<typeof findCandidates>[1],
 ): Promise<Candidate | Rejection> {
   if (suspended) return { operator, code: 'SUSPENDED' }
   if (endpoint === '') return { operator, code: 'NO_ENDPOINT' }
   if (backingWei === 0n || backingWei < needWei) return { operator, code: 'NO_STAKE' }
   const startedMs = performance.now()
   try {
-    const client = createProviderClient(endpoint, { transport })
+    const client = createProviderClient(endpoint, { transport, authorize })
     const info = await client.info(signal === undefined ? {} : { signal })
     const latencyMs = performance.now() - startedMs
     const isOurs =

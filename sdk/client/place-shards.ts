@@ -4,6 +4,7 @@ import type { Candidate, Rejection } from './find-candidates.ts'
 import type { PreparedFile } from './prepare.ts'
 import { sendShard } from './send-shard.ts'
 import type { ShardReader } from './shard-reader.ts'
+import { isUnsigned } from './write-permission.ts'
 
 /** Shards that are on their way at the same time. */
 const PARALLEL_SHARDS = 32
@@ -118,7 +119,7 @@ export function createPlacement(options: {
       // Dropped meanwhile for another shard's failure: this one is placed anew already.
       if (own?.aborted) return
       const code = errorCode(error)
-      if (FATAL_CODES.has(code)) throw error
+      if (FATAL_CODES.has(code) || isUnsigned(error)) throw error
       // Bytes that do not hash to their root any more are ours, not the provider's fault.
       if (code === 'ROOT_MISMATCH') await options.assertUnchanged()
       drop(operator, error)

@@ -103,10 +103,18 @@ export type ProviderClient = {
   ): Promise<{ bytes: Uint8Array; root: Uint8Array }>
 }
 
+export declare namespace createProviderClient {
+  type Options = {
+    transport?: HttpTransport | undefined
+    /** Gives the Authorization header of what only a submission's owner may do: `putChunk`, `propose`, `sign`. */
+    authorize?: (() => Promise<string>) | undefined
+  }
+}
+
 /** A client for the provider at `endpoint`, an http(s) URL. Throws BAD_REQUEST for anything else. */
 export function createProviderClient(
   endpoint: string,
-  { transport }: { transport?: HttpTransport | undefined } = {},
+  { transport, authorize }: createProviderClient.Options = {},
 ): ProviderClient {
   const base = baseUrl(endpoint)
   const ask = async (
@@ -135,9 +143,11 @@ export function createProviderClient(
     const [issue] = parsed.error.issues
     throw new ZerogError('PEER_MISBEHAVED', `${issue?.path.join('.')}: ${issue?.message}`, { meta: { url } })
   }
-  const json = (method: 'PUT' | 'POST', value: unknown) => ({
+  const authorized = async (headers: Record<string, string>) =>
+    authorize === undefined ? headers : { ...headers, authorization: await authorize() }
+  const json = async (method: 'PUT' | 'POST', value: unknown) => ({
     method,
-    headers: { 'content-type': 'application/json' },
+    headers: await authorized({ 'content-type': 'application/json' }),
     body: JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? item.toString() : item)),
   })
 
@@ -157,29 +167,24 @@ export function createProviderClient(
       }
     },
 
-    putChunk: ({ txSeq, index }, { root, offset, total, bytes }, limits) =>
-      askJson(
-        putSchema,
-        `shards/${txSeq}/${index}?root=${root}`,
-        {
-          method: 'PUT',
-          headers: {
-            'content-type': 'application/octet-stream',
-            'content-range': `bytes ${offset}-${offset + bytes.length - 1}/${total}`,
-          },
-          body: bytes,
-        },
-        CHUNK_MS,
-        limits,
-      ),
+    async putChunk({ txSeq, index }, { root, offset, total, bytes }, limits) {
+      const headers = await authorized({
+        'content-type': 'application/octet-stream',
+        'content-range': `bytes ${offset}-${offset + bytes.length - 1}/${total}`,
+      })
+      const request = { method: 'PUT', headers, body: bytes } as const
+      return askJson(putSchema, `shards/${txSeq}/${index}?root=${root}`, request, CHUNK_MS, limits)
+    },
 
     async propose(txSeq, proposal, limits) {
-      const request = json('PUT', proposal)
+      const request = await json('PUT', proposal)
       await askJson(z.object({}), `deals/${txSeq}/custody`, request, CHUNK_MS, limits)
     },
 
-    sign: (txSeq, custodyRoot, limits) =>
-      askJson(offerSchema, `deals/${txSeq}/sign`, json('POST', { custodyRoot }), SIGN_MS, limits),
+    async sign(txSeq, custodyRoot, limits) {
+      const request = await json('POST', { custodyRoot })
+      return askJson(offerSchema, `deals/${txSeq}/sign`, request, SIGN_MS, limits)
+    },
 
     async chunk({ txSeq, index, chunk, height }, proof, limits) {
       const length = SECTOR_BYTES * 2 ** height

@@ -26,6 +26,7 @@ import { type DealWish, type Quote, quoteUpload } from './price.ts'
 import { sealDeal } from './seal-deal.ts'
 import { createShardReader } from './shard-reader.ts'
 import { memoryStateStore, type StateStore } from './state-store.ts'
+import { canSign, createWritePermission, type SigningSender } from './write-permission.ts'
 
 /** How far an upload is; `replaced` tells of a provider that dropped out, with the code of its failure. */
 export type UploadProgress =
@@ -65,8 +66,13 @@ const SEAL_ROOM_BLOCKS = 2n
  * It may be repeated after any failure or crash: an own submission of the same file that can still be sealed is found and
  * used, and providers keep what they have. What is paid but never sealed returns after the deadline through `refund`.
  *
- * Errors: EMPTY_FILE, FILE_TOO_LARGE, BAD_REQUEST; INSUFFICIENT_FUNDS before anything is paid; CUSTODIANS_MISSING with the
- * reasons; FILE_CHANGED; DEADLINE_PASSED; TX_REVERTED; RPC_UNREACHABLE; ABORTED. Those after payment carry `meta.txSeq`.
+ * Providers take shards from the owner only: once paid, the sender signs a text that says so (a wallet asks its user), and
+ * again every few hours. Where the owner is a contract account, it must have named a key with `setSealerCall` first, and the
+ * sender's `signMessage` must sign with that key.
+ *
+ * Errors: EMPTY_FILE, FILE_TOO_LARGE, BAD_REQUEST; INSUFFICIENT_FUNDS, or CONFIG_INVALID for a sender without `signMessage`,
+ * before anything is paid; FORBIDDEN when it does not sign, or not as owner or sealer; CUSTODIANS_MISSING with the reasons;
+ * FILE_CHANGED; DEADLINE_PASSED; TX_REVERTED; RPC_UNREACHABLE; ABORTED. Those after payment carry `meta.txSeq`.
  */
 export function uploadFile(options: uploadFile.Options): Promise<UploadResult> {
   return upload(options)
@@ -103,7 +109,7 @@ export function resumeUpload({
 async function upload(options: uploadFile.Options, resumedTxSeq?: bigint): Promise<UploadResult> {
   const { chain, source, onProgress, signal } = options
   const clock = stopwatch()
-  const context: PayContext = {
+  const context: UploadContext = {
     chain,
     sender: await senderOf(options),
     stateStore: options.stateStore ?? memoryStateStore(),
@@ -138,10 +144,12 @@ async function upload(options: uploadFile.Options, resumedTxSeq?: bigint): Promi
   }
 }
 
+type UploadContext = PayContext & { readonly sender: SigningSender }
+
 type Summary = Omit<UploadResult, 'seconds'> & { seconds: Omit<UploadResult['seconds'], 'prepare'> }
 
 async function finish(
-  context: PayContext,
+  context: UploadContext,
   job: {
     options: uploadFile.Options
     paid: PaidSubmission
@@ -186,11 +194,14 @@ async function finish(
 }
 
 async function startPlacement(
-  { chain, signal }: PayContext,
+  context: UploadContext,
   { options, paid, prepared }: { options: uploadFile.Options; paid: PaidSubmission; prepared: PreparedFile },
 ): Promise<Placement> {
+  const { chain, signal } = context
   const { source, onProgress } = options
   const { txSeq } = paid
+  const authorize = createWritePermission(context, txSeq)
+  await authorize()
   const { sectorPriceWei } = await readSealTerms(chain, txSeq, signalOf(signal))
   const bytes = shardBytes(prepared.layout)
   const found = await findCandidates(chain, {
@@ -199,6 +210,7 @@ async function startPlacement(
     sectorPriceWei,
     ...signalOf(signal),
     transport: options.transport,
+    authorize,
   })
   const smallestChunk = Math.min(...found.candidates.map(({ chunkBytes }) => chunkBytes))
   const engines = { erasure: await loadErasureEngine() }
@@ -300,11 +312,15 @@ async function checkDeadline({ chain, signal }: PayContext, { submittedAt }: Pai
   })
 }
 
-async function senderOf({ chain, sender, signer }: uploadFile.Options): Promise<TxSender> {
-  if (sender !== undefined) return sender
+async function senderOf({ chain, sender, signer }: uploadFile.Options): Promise<SigningSender> {
   const own = signer ?? chain.signer
-  if (own === undefined) throw new ZerogError('CONFIG_INVALID', 'an upload needs a signer or a sender')
-  return signerSender(chain, own)
+  const found = sender ?? (own && (await signerSender(chain, own)))
+  if (found === undefined) throw new ZerogError('CONFIG_INVALID', 'an upload needs a signer or a sender')
+  if (canSign(found)) return found
+  throw new ZerogError(
+    'CONFIG_INVALID',
+    'the sender of an upload needs signMessage: providers ask who writes',
+  )
 }
 
 function withTxSeq(error: unknown, txSeq: bigint): ZerogError {

@@ -11,12 +11,14 @@ import { merkleRoot } from '../../../sdk/protocol/merkle.ts'
 import { at, randomBytes } from '../../support/content.ts'
 import { type StorageAgent, type StorageWorld, startWorld, type WorldProvider } from './storage-world.ts'
 import {
+  askToSign,
   assign,
+  ownerPermit,
   type Prepared,
-  postJson,
   prepare,
   prepareRandom,
   proposalOf,
+  propose,
   putChunk,
   putShards,
   shardUrl,
@@ -94,8 +96,9 @@ describe('storage API refusals', () => {
     const bytes = at(prepared.shards, 0).length
     const path = `/v1/shards/${txSeq}/0`
     const root = at(prepared.roots, 0)
+    const authorization = await ownerPermit(txSeq)
     const put = (path: string, headers: Record<string, string> = {}, body = randomBytes(64, 1)) =>
-      raw(provider, { method: 'PUT', path, headers, body })
+      raw(provider, { method: 'PUT', path, headers: { authorization, ...headers }, body })
     const range = (text: string) => ({ 'content-range': text })
     const json = { 'content-type': 'application/json' }
     const proposal = JSON.stringify(proposalOf(prepared, assign(prepared, world.providers)))
@@ -132,7 +135,10 @@ describe('storage API refusals', () => {
       ['hex txSeq', put(`/v1/shards/0x1/0?root=${root}`), 400, 'BAD_REQUEST'],
       [
         'unknown submission',
-        put(`/v1/shards/999/0?root=${root}`, range(`bytes 0-63/${bytes}`)),
+        put(`/v1/shards/999/0?root=${root}`, {
+          ...range(`bytes 0-63/${bytes}`),
+          authorization: await ownerPermit(999n),
+        }),
         404,
         'UNKNOWN_SUBMISSION',
       ],
@@ -188,7 +194,7 @@ describe('storage API refusals', () => {
         raw(provider, {
           method: 'POST',
           path: `/v1/deals/${txSeq}/sign`,
-          headers: json,
+          headers: { ...json, authorization },
           body: Buffer.from(JSON.stringify({ custodyRoot: HASH })),
         }),
         404,
@@ -199,7 +205,7 @@ describe('storage API refusals', () => {
         raw(provider, {
           method: 'POST',
           path: `/v1/deals/${txSeq}/sign`,
-          headers: json,
+          headers: { ...json, authorization },
           body: Buffer.from('{"custodyRoot":1}'),
         }),
         400,
@@ -269,6 +275,7 @@ describe('storage API refusals', () => {
     assert.equal((await fetch(shardUrl(provider, txSeq, 3), { method: 'HEAD' })).status, 404)
 
     const { hostname, port } = new URL(provider.url)
+    const authorization = await ownerPermit(txSeq)
     const stalled = await new Promise<number>((resolve, reject) => {
       const outgoing = request(
         {
@@ -276,7 +283,7 @@ describe('storage API refusals', () => {
           port,
           method: 'PUT',
           path: `/v1/shards/${txSeq}/3?root=${at(prepared.roots, 3)}`,
-          headers: { 'content-length': shard.length },
+          headers: { 'content-length': shard.length, authorization },
         },
         (response) => {
           response.resume()
@@ -299,8 +306,8 @@ describe('storage API refusals', () => {
     const keepers = assign(prepared, world.providers.slice(0, 6))
     await putShards(txSeq, prepared, keepers)
     const good = proposalOf(prepared, keepers)
-    const propose = async (change: Partial<typeof good>, to = provider) =>
-      answerOf(await postJson(`${to.url}/v1/deals/${txSeq}/custody`, 'PUT', { ...good, ...change }))
+    const proposing = async (change: Partial<typeof good>, to = provider) =>
+      answerOf(await propose(to, txSeq, { ...good, ...change }))
     const rooted = (shards: typeof good.shards) => ({
       shards,
       custodyRoot: custodyRoot(
@@ -313,15 +320,15 @@ describe('storage API refusals', () => {
       rooted(good.shards.map((each) => (each.index === index ? { ...each, ...shard } : each)))
     const mine = world.provider(0).wallet.address
     const codes = {
-      'another length': await propose({ byteLength: String(prepared.submission.byteLength - 1) }),
-      'another node': await propose({ nodes: [{ root: HASH, height: 11 }] }),
-      'another data root': await propose(change(1, { root: HASH })),
-      'another own parity root': await propose(change(18, { root: HASH })),
-      'another custody root': await propose({ custodyRoot: HASH }),
-      'too few shards': await propose(rooted(good.shards.slice(0, -1))),
-      'shards out of order': await propose(rooted([...good.shards].reverse())),
-      'too many for one': await propose(change(1, { provider: mine })),
-      'none for us': await propose({}, world.provider(6)),
+      'another length': await proposing({ byteLength: String(prepared.submission.byteLength - 1) }),
+      'another node': await proposing({ nodes: [{ root: HASH, height: 11 }] }),
+      'another data root': await proposing(change(1, { root: HASH })),
+      'another own parity root': await proposing(change(18, { root: HASH })),
+      'another custody root': await proposing({ custodyRoot: HASH }),
+      'too few shards': await proposing(rooted(good.shards.slice(0, -1))),
+      'shards out of order': await proposing(rooted([...good.shards].reverse())),
+      'too many for one': await proposing(change(1, { provider: mine })),
+      'none for us': await proposing({}, world.provider(6)),
     }
     assert.deepEqual(Object.fromEntries(Object.entries(codes).map(([name, { code }]) => [name, code])), {
       'another length': 'ROOT_MISMATCH',
@@ -334,7 +341,7 @@ describe('storage API refusals', () => {
       'too many for one': 'CUSTODY_REFUSED',
       'none for us': 'PRICE_TOO_LOW',
     })
-    assert.equal((await propose({})).status, 200)
+    assert.equal((await proposing({})).status, 200)
   })
 
   it('error: parity that is not parity is not signed, nor when a co-custodian is away', async () => {
@@ -349,12 +356,9 @@ describe('storage API refusals', () => {
     await putShards(seq, forged, keepers)
     const proposal = proposalOf(forged, keepers)
     for (const each of world.providers.slice(0, 6)) {
-      assert.equal((await postJson(`${each.url}/v1/deals/${seq}/custody`, 'PUT', proposal)).status, 200)
+      assert.equal((await propose(each, seq, proposal)).status, 200)
     }
-    const sign = async (to: WorldProvider) =>
-      answerOf(
-        await postJson(`${to.url}/v1/deals/${seq}/sign`, 'POST', { custodyRoot: proposal.custodyRoot }),
-      )
+    const sign = async (to: WorldProvider) => answerOf(await askToSign(to, seq, proposal.custodyRoot))
     const wrong = await sign(at(keepers, 16))
     assert.deepEqual([wrong.status, wrong.code, wrong.meta.index], [424, 'PARITY_WRONG', 16])
     assert.equal((await sign(at(keepers, 17))).status, 200)
@@ -375,13 +379,10 @@ describe('storage API refusals', () => {
     const seq = await submit(world, file)
     await putShards(seq, file, keepers)
     const proposal = proposalOf(file, keepers)
-    for (const { url } of world.providers) {
-      assert.equal((await postJson(`${url}/v1/deals/${seq}/custody`, 'PUT', proposal)).status, 200)
+    for (const each of world.providers) {
+      assert.equal((await propose(each, seq, proposal)).status, 200)
     }
-    const { custodyRoot } = proposal
-    const refused = await answerOf(
-      await postJson(`${poor.url}/v1/deals/${seq}/sign`, 'POST', { custodyRoot }),
-    )
+    const refused = await answerOf(await askToSign(poor, seq, proposal.custodyRoot))
     assert.deepEqual([refused.status, refused.code, refused.meta.backingWei], [409, 'STAKE_TOO_LOW', '1000'])
     const status = (await (await fetch(`${poor.url}/status`)).json()) as { problems: string[] }
     assert.deepEqual(status.problems, [])
@@ -419,6 +420,7 @@ describe('storage API refusals', () => {
       { range: 'bytes=5-1' },
       { range: 'items=1' },
       { authorization: 'ZeroG x y z' },
+      { authorization: await ownerPermit(1n) },
       { authorization: `ZeroG ${'0x'.padEnd(42, '1')} 9999999999 ${'0x'.padEnd(132, '0')}` },
     )
     const before = await stored()

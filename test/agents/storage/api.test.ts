@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Wallet } from 'ethers'
-import { readHeader } from '../../../agents/storage/read-auth.ts'
 import { readDealState } from '../../../sdk/chain/storage.ts'
 import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { fromHex } from '../../../sdk/protocol/hex.ts'
@@ -10,12 +9,14 @@ import { marketDomain, verifyStorageMessage } from '../../../sdk/protocol/typed-
 import { at } from '../../support/content.ts'
 import { type StorageAgent, type StorageWorld, startWorld } from './storage-world.ts'
 import {
+  askToSign,
   assign,
   collectSignatures,
   makeDeal,
-  postJson,
+  permit,
   prepareRandom,
   proposalOf,
+  propose,
   putChunk,
   putShards,
   shardUrl,
@@ -23,7 +24,6 @@ import {
 } from './upload-deal.ts'
 
 const hasher = await loadHasher()
-const inAnHour = () => Math.floor(Date.now() / 1000) + 600
 
 describe('storage API', () => {
   let world: StorageWorld
@@ -85,9 +85,7 @@ describe('storage API', () => {
       complete: true,
       root: at(prepared.roots, 2),
     })
-    const late = await postJson(`${at(keepers, 2).url}/v1/deals/${txSeq}/sign`, 'POST', {
-      custodyRoot: proposal.custodyRoot,
-    })
+    const late = await askToSign(at(keepers, 2), txSeq, proposal.custodyRoot)
     assert.equal(late.status, 409)
     assert.ok(signed.length === 6)
   })
@@ -127,8 +125,7 @@ describe('storage API', () => {
     const txSeq = await submit(world, prepared)
     await putShards(txSeq, prepared, keepers)
     const [keeper, other] = [at(keepers, 0), at(keepers, 1)]
-    const key = { txSeq, index: 0 }
-    const { chainId } = world.chain
+    const wanted = { action: 'read', chainId: world.chain.chainId, txSeq, index: 0 } as const
     const read = async (authorization?: string) => {
       const response = await fetch(`${shardUrl(keeper, txSeq, 0)}/chunks/0`, {
         headers: authorization === undefined ? {} : { authorization },
@@ -136,31 +133,22 @@ describe('storage API', () => {
       const body = response.ok ? '' : ((await response.json()) as { error: { code: string } }).error.code
       return `${response.status} ${body}`.trim()
     }
-    const header = await readHeader(other.wallet, { chainId, key, validUntilSec: inAnHour() })
+    const header = await permit(other.wallet, wanted)
     assert.equal(await read(), '403 NOT_SEALED')
     assert.equal(await read(header), '403 NOT_SEALED')
     const proposal = proposalOf(prepared, keepers)
-    const put = await postJson(`${keeper.url}/v1/deals/${txSeq}/custody`, 'PUT', proposal)
-    assert.equal(put.status, 200)
+    assert.equal((await propose(keeper, txSeq, proposal)).status, 200)
     assert.equal(await read(header), '200')
     const stranger = Wallet.createRandom()
-    const strange = await readHeader(new Wallet(stranger.privateKey), {
-      chainId,
-      key,
-      validUntilSec: inAnHour(),
-    })
+    const strange = await permit(new Wallet(stranger.privateKey), wanted)
     assert.equal(await read(strange), '403 NOT_SEALED')
-    const expired = await readHeader(other.wallet, { chainId, key, validUntilSec: 1_000_000_000 })
+    const expired = await permit(other.wallet, wanted, 1_000_000_000)
     assert.equal(await read(expired), '401 UNAUTHORIZED')
-    const endless = await readHeader(other.wallet, { chainId, key, validUntilSec: inAnHour() * 2 })
+    const endless = await permit(other.wallet, wanted, 99_999_999_999)
     assert.equal(await read(endless), '401 UNAUTHORIZED')
     const forged = header.replace(other.wallet.address, at(keepers, 2).wallet.address)
     assert.equal(await read(forged), '401 UNAUTHORIZED')
-    const elsewhere = await readHeader(other.wallet, {
-      chainId,
-      key: { txSeq, index: 1 },
-      validUntilSec: inAnHour(),
-    })
+    const elsewhere = await permit(other.wallet, { ...wanted, index: 1 })
     assert.equal(await read(elsewhere), '401 UNAUTHORIZED')
     assert.equal(await read('Bearer abc'), '401 UNAUTHORIZED')
   })
@@ -215,8 +203,13 @@ describe('storage API', () => {
     )
     const preflight = await fetch(`${provider.url}/v1/shards/0/0`, {
       method: 'OPTIONS',
-      headers: { origin: 'https://dapp.example', 'access-control-request-method': 'PUT' },
+      headers: {
+        origin: 'https://dapp.example',
+        'access-control-request-method': 'PUT',
+        'access-control-request-headers': 'authorization,content-range,content-type',
+      },
     })
+    assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /authorization/)
     assert.match(preflight.headers.get('access-control-allow-methods') ?? '', /PUT/)
     const status = (await (await fetch(`${provider.url}/status`)).json()) as { problems: string[] }
     assert.deepEqual(status.problems, [])

@@ -6,12 +6,13 @@ import type { RunningProcess } from '../../support/processes.ts'
 import { until } from '../../support/until.ts'
 import { type StorageAgent, type StorageWorld, startWorld, type WorldProvider } from './storage-world.ts'
 import {
+  askToSign,
   assign,
   collectSignatures,
   makeDeal,
-  postJson,
   prepareRandom,
   proposalOf,
+  propose,
   putChunk,
   putShards,
   type Signed,
@@ -74,11 +75,8 @@ describe('a storage agent killed at any line', () => {
       const crashing = await victim.spawn(crashAt(point))
       await putShards(txSeq, prepared, keepers)
       const proposal = proposalOf(prepared, keepers)
-      await postJson(`${victim.url}/v1/deals/${txSeq}/custody`, 'PUT', proposal)
-      for (const { url } of world.providers)
-        await postJson(`${url}/v1/deals/${txSeq}/custody`, 'PUT', proposal)
-      const { custodyRoot } = proposal
-      await assert.rejects(postJson(`${victim.url}/v1/deals/${txSeq}/sign`, 'POST', { custodyRoot }))
+      for (const provider of world.providers) await propose(provider, txSeq, proposal)
+      await assert.rejects(askToSign(victim, txSeq, proposal.custodyRoot))
       const agent = await restartAfterCrash(crashing, victim)
       // What may have left must be kept: another root cannot take the promised shard's place.
       const other = prepareRandom(100_000, 33)

@@ -27,6 +27,12 @@ const FIRST_PROVIDER = 10
 const MINE_BLOCKS = 100
 const MAIN = join(import.meta.dirname, '../../../agents/storage/main.js')
 
+const keyOf = (index: number): string =>
+  HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), `m/44'/60'/0'/0/${index}`).privateKey
+
+/** Who owns all submissions of a world: its second account. */
+export const OWNER = new Wallet(keyOf(2))
+
 export type StorageAgent = Awaited<ReturnType<typeof startStorageAgent>>
 
 /** A provider of the network under test: registered and staked, its agent running or not. */
@@ -60,10 +66,7 @@ export async function startWorld({
     cacheTimeout: -1,
     batchMaxCount: 1,
   })
-  const account = (index: number): Wallet => {
-    const path = `m/44'/60'/0'/0/${index}`
-    return new Wallet(HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), path).privateKey, rpc)
-  }
+  const account = (index: number): Wallet => new Wallet(keyOf(index), rpc)
   const network: NetworkParams = {
     ...localhost,
     resolve: (measured) => ({ ...localhost.resolve(measured), listPriceWei }),
@@ -159,7 +162,7 @@ export async function startWorld({
     redis,
     providers,
     account,
-    owner: account(2),
+    owner: OWNER.connect(rpc),
     send,
     head,
     provider: (index: number) => at(providers, index),

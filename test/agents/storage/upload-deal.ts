@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Wallet } from 'ethers'
 import { decodeStorageEvent } from '../../../sdk/chain/events.ts'
 import { readPrice, readSubmissionTerms } from '../../../sdk/chain/storage.ts'
 import { configureCall, sealCall, submitCall } from '../../../sdk/chain/storage-calls.ts'
@@ -8,12 +9,15 @@ import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { fromHex, toHex } from '../../../sdk/protocol/hex.ts'
 import { fileLayout, shardBytes, shardRange } from '../../../sdk/protocol/layout.ts'
 import { joinNodes, merkleRoot } from '../../../sdk/protocol/merkle.ts'
+import { formatPermission, type Permission, permissionText } from '../../../sdk/protocol/permission.ts'
 import { fileTree, type Submission } from '../../../sdk/protocol/submission.ts'
 import { at, randomBytes } from '../../support/content.ts'
-import type { StorageWorld, WorldProvider } from './storage-world.ts'
+import { OWNER, type StorageWorld, type WorldProvider } from './storage-world.ts'
 
 const hasher = await loadHasher()
 export const PARITY = 8
+export const CHAIN_ID = 31_337n
+const VALID_SEC = 600
 
 /** A file in shards, as a client prepares it. */
 export type Prepared = { submission: Submission; shards: Uint8Array[]; roots: string[]; sectors: number }
@@ -72,8 +76,22 @@ export function assign(prepared: Prepared, providers: readonly WorldProvider[]):
 export const shardUrl = (provider: WorldProvider, txSeq: bigint, index: number): string =>
   `${provider.url}/v1/shards/${txSeq}/${index}`
 
-/** Sends bytes [start, end) of a shard. */
-export function putChunk(
+/** The Authorization header for what `wallet` permits, from now on for ten minutes unless told otherwise. */
+export async function permit(
+  wallet: Wallet,
+  permission: Permission,
+  validUntilSec = Math.floor(Date.now() / 1000) + VALID_SEC,
+): Promise<string> {
+  const signature = await wallet.signMessage(permissionText(permission, validUntilSec))
+  return formatPermission({ address: wallet.address, validUntilSec, signature })
+}
+
+/** The header that lets the owner write to a submission. */
+export const ownerPermit = (txSeq: bigint): Promise<string> =>
+  permit(OWNER, { action: 'write', chainId: CHAIN_ID, txSeq })
+
+/** Sends bytes [start, end) of a shard, as the owner. */
+export async function putChunk(
   provider: WorldProvider,
   { txSeq, index, root, shard }: { txSeq: bigint; index: number; root: string; shard: Uint8Array },
   range: { start: number; end: number } = { start: 0, end: shard.length },
@@ -81,6 +99,7 @@ export function putChunk(
   return fetch(`${shardUrl(provider, txSeq, index)}?root=${root}`, {
     method: 'PUT',
     headers: {
+      authorization: await ownerPermit(txSeq),
       'content-type': 'application/octet-stream',
       'content-range': `bytes ${range.start}-${range.end - 1}/${shard.length}`,
     },
@@ -121,8 +140,22 @@ export function proposalOf(prepared: Prepared, keepers: readonly WorldProvider[]
   }
 }
 
-export const postJson = (url: string, method: 'PUT' | 'POST', body: unknown): Promise<Response> =>
-  fetch(url, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+/** Proposes a custody to a provider, as the owner. */
+export const propose = (provider: WorldProvider, txSeq: bigint, proposal: unknown): Promise<Response> =>
+  sendJson(`${provider.url}/v1/deals/${txSeq}/custody`, 'PUT', { txSeq, body: proposal })
+
+/** Asks a provider for its signature, as the owner. */
+export const askToSign = (provider: WorldProvider, txSeq: bigint, custodyRoot: string): Promise<Response> =>
+  sendJson(`${provider.url}/v1/deals/${txSeq}/sign`, 'POST', { txSeq, body: { custodyRoot } })
+
+async function sendJson(
+  url: string,
+  method: 'PUT' | 'POST',
+  { txSeq, body }: { txSeq: bigint; body: unknown },
+): Promise<Response> {
+  const headers = { authorization: await ownerPermit(txSeq), 'content-type': 'application/json' }
+  return fetch(url, { method, headers, body: JSON.stringify(body) })
+}
 
 export type Signed = {
   provider: string
@@ -141,16 +174,14 @@ export async function collectSignatures(
 ): Promise<Signed[]> {
   const custodians = [...new Set(keepers)]
   await Promise.all(
-    custodians.map(async ({ url }) => {
-      const response = await postJson(`${url}/v1/deals/${txSeq}/custody`, 'PUT', proposal)
+    custodians.map(async (provider) => {
+      const response = await propose(provider, txSeq, proposal)
       assert.equal(response.status, 200, await response.text())
     }),
   )
   return Promise.all(
-    custodians.map(async ({ url }) => {
-      const response = await postJson(`${url}/v1/deals/${txSeq}/sign`, 'POST', {
-        custodyRoot: proposal.custodyRoot,
-      })
+    custodians.map(async (provider) => {
+      const response = await askToSign(provider, txSeq, proposal.custodyRoot)
       assert.equal(response.status, 200, await response.clone().text())
       return (await response.json()) as Signed
     }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { Wallet } from 'ethers'
+import { makeError, Wallet } from 'ethers'
 import { type SendRequest, signerSender, type TxSender } from '../../../sdk/chain/send.ts'
 import {
   readDeal,
@@ -9,10 +9,12 @@ import {
   readSubmissionCount,
   readSubmissionTerms,
 } from '../../../sdk/chain/storage.ts'
+import { setSealerCall } from '../../../sdk/chain/storage-calls.ts'
 import { downloadFile } from '../../../sdk/client/download.ts'
 import { memorySink } from '../../../sdk/client/file-sink.ts'
 import { bytesSource, type FileSource } from '../../../sdk/client/file-source.ts'
 import { findSealedFile } from '../../../sdk/client/find-deal.ts'
+import { nodeTransport } from '../../../sdk/client/http-node.ts'
 import { memoryStateStore } from '../../../sdk/client/state-store.ts'
 import { folderStateStore } from '../../../sdk/client/state-store-node.ts'
 import { resumeUpload, type UploadProgress, uploadFile } from '../../../sdk/client/upload.ts'
@@ -268,6 +270,82 @@ describe('uploadFile', () => {
       'SIGNATURE_INVALID',
       'PEER_MISBEHAVED',
     ])
+  })
+
+  it('signs once for an upload, whatever carries its requests', async () => {
+    const real = await signerSender(network.chain, network.account(3))
+    for (const transport of [nodeTransport, undefined]) {
+      const texts: string[] = []
+      const sender: TxSender = {
+        ...real,
+        signMessage(text) {
+          texts.push(text)
+          return network.account(3).signMessage(text)
+        },
+      }
+      const source = bytesSource(fresh(600_000))
+      const carried = transport === undefined ? {} : { transport }
+      const { txSeq } = await uploadFile({ chain: network.chain, source, sender, ...carried })
+      assert.equal(texts.length, 1)
+      assert.match(at(texts, 0), new RegExp(`^zerog write 31337 ${txSeq} \\d{10}$`))
+    }
+  })
+
+  it('lets an account that cannot sign text have its sealer sign, once it is named on chain', async () => {
+    const owner = network.account(5)
+    const sealer = new Wallet(Wallet.createRandom().privateKey)
+    const { chain } = network
+    const sender: TxSender = {
+      ...(await signerSender(chain, owner)),
+      signMessage: (text) => sealer.signMessage(text),
+    }
+    const bytes = fresh(9_000)
+    const source = bytesSource(bytes)
+    const txSeq = await count()
+    await assert.rejects(uploadFile({ chain, source, sender }), (error) => {
+      assert(isZerogError(error))
+      assert.equal(error.code, 'FORBIDDEN')
+      assert.equal(error.meta.txSeq, `${txSeq}`)
+      return true
+    })
+    await network.send(owner, setSealerCall(chain, sealer.address))
+    const result = await uploadFile({ chain, source, sender })
+    assert.equal(result.txSeq, txSeq)
+    assert.equal((await findSealedFile(chain, { root: result.root })).owner, owner.address)
+    assert.deepEqual(await bringBack(result.root), bytes)
+  })
+
+  it('error: a user who does not sign; no provider is blamed, and the payment is found again', async () => {
+    const real = await signerSender(network.chain, network.account(3))
+    const sender: TxSender = {
+      ...real,
+      signMessage: async () => {
+        throw makeError('user rejected action', 'ACTION_REJECTED', {
+          action: 'signMessage',
+          reason: 'rejected',
+        })
+      },
+    }
+    const source = bytesSource(fresh(3_000))
+    const txSeq = await count()
+    const onProgress = ({ stage }: UploadProgress) => assert.notEqual(stage, 'replaced')
+    await assert.rejects(uploadFile({ chain: network.chain, source, sender, onProgress }), (error) => {
+      assert(isZerogError(error))
+      assert.equal(error.code, 'FORBIDDEN')
+      assert.equal(error.meta.txSeq, `${txSeq}`)
+      return true
+    })
+    assert.equal((await uploadFile({ chain: network.chain, source })).txSeq, txSeq)
+  })
+
+  it('error: a sender that cannot sign text, before anything is paid', async () => {
+    const before = await count()
+    const { signMessage: _, ...mute } = await signerSender(network.chain, network.account(3))
+    await assert.rejects(
+      uploadFile({ chain: network.chain, source: bytesSource(fresh(1_000)), sender: mute }),
+      (error) => isZerogError(error) && error.code === 'CONFIG_INVALID' && /signMessage/.test(error.message),
+    )
+    assert.equal(await count(), before)
   })
 
   it('error: too little money, before anything is paid', async () => {

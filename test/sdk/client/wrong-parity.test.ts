@@ -14,6 +14,7 @@ import { type PreparedFile, prepareFile } from '../../../sdk/client/prepare.ts'
 import { quoteUpload } from '../../../sdk/client/price.ts'
 import { sealDeal } from '../../../sdk/client/seal-deal.ts'
 import { memoryStateStore } from '../../../sdk/client/state-store.ts'
+import { canSign, createWritePermission } from '../../../sdk/client/write-permission.ts'
 import { referenceErasure } from '../../../sdk/protocol/erasure.ts'
 import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { toHex } from '../../../sdk/protocol/hex.ts'
@@ -38,10 +39,12 @@ describe('a deal whose uploader sent wrong parity', () => {
     const { prepared, shards } = await badlyEncoded(bytes)
     const quote = await quoteUpload(chain, { byteLength: BYTE_LENGTH })
     const sender = await signerSender(chain, network.account(3))
+    assert(canSign(sender))
     const context = { chain, sender, stateStore: memoryStateStore() }
     const { txSeq } = await paySubmission(context, { prepared, quote })
     const length = shardBytes(prepared.layout)
     const { sectorPriceWei } = await readSealTerms(chain, txSeq)
+    const authorize = createWritePermission(context, txSeq)
     const placement = createPlacement({
       txSeq,
       prepared,
@@ -50,7 +53,7 @@ describe('a deal whose uploader sent wrong parity', () => {
         windowBytes: 2 ** 19,
         read: async (index, offset) => at(shards, index).subarray(offset, offset + 2 ** 19),
       },
-      ...(await findCandidates(chain, { txSeq, shardBytes: length, sectorPriceWei })),
+      ...(await findCandidates(chain, { txSeq, shardBytes: length, sectorPriceWei, authorize })),
       limit: 4,
       spare: 0,
       assertUnchanged: async () => undefined,
