@@ -44,7 +44,7 @@ export declare namespace createPeers {
 /** Reads from other providers under the endpoints of the registry; nothing unverified comes through. */
 export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Options): Peers {
   const endpoints = new Map<string, { url: Promise<string>; until: number }>()
-  const headers = new Map<string, { header: Promise<string>; untilSec: number }>()
+  const headers = new Map<bigint, { header: Promise<string>; untilSec: number }>()
 
   /** Asked once for the many chunks of a provider; forgotten when it does not answer there. */
   function endpoint(provider: string): Promise<string> {
@@ -62,22 +62,21 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
     throw new ZerogError('PEER_UNREACHABLE', `${provider} has no storage endpoint`, { meta: { provider } })
   }
 
-  /** One permission per shard serves many chunks. */
-  function permission(key: ShardKey): Promise<string> {
-    const id = `${key.txSeq}/${key.index}`
+  /** One permission per submission serves all its shards, wherever they lie. */
+  function permission(txSeq: bigint): Promise<string> {
     const nowSec = Math.floor(Date.now() / 1000)
-    const known = headers.get(id)
+    const known = headers.get(txSeq)
     if (known && known.untilSec > nowSec + AUTH_VALID_SEC / 2) return known.header
     if (headers.size > 1024) headers.clear()
     const untilSec = nowSec + AUTH_VALID_SEC
-    const header = signRead(key, untilSec)
-    headers.set(id, { header, untilSec })
+    const header = signRead(txSeq, untilSec)
+    headers.set(txSeq, { header, untilSec })
     return header
   }
 
-  async function signRead({ txSeq, index }: ShardKey, validUntilSec: number): Promise<string> {
+  async function signRead(txSeq: bigint, validUntilSec: number): Promise<string> {
     const { chainId } = chain
-    const text = permissionText({ action: 'read', chainId, txSeq, index }, validUntilSec)
+    const text = permissionText({ action: 'read', chainId, txSeq }, validUntilSec)
     const signature = await wallet.signMessage(text)
     return formatPermission({ address: wallet.address, validUntilSec, signature })
   }
@@ -87,7 +86,7 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
     const path = `v1/shards/${key.txSeq}/${key.index}/chunks/${indexes.join(',')}?height=${height}`
     const url = `${await endpoint(provider)}/${path}`
     const request = {
-      headers: { authorization: await permission(key) },
+      headers: { authorization: await permission(key.txSeq) },
       timeoutMs,
       maxBytes: indexes.length * 2 ** height * SECTOR_BYTES,
       signal,

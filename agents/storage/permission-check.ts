@@ -6,7 +6,6 @@ import {
   permissionText,
   textSigner,
 } from '../../sdk/protocol/permission.ts'
-import type { ShardKey } from './shard-files.ts'
 import type { SubmissionView, SubmissionViews } from './submission-view.ts'
 
 /** Signers kept in memory: one permission comes with each of many chunks, and recovery costs more than a chunk. */
@@ -48,9 +47,9 @@ export function createPermissionCheck({ chainId, views, signal }: createPermissi
   }
 
   return {
-    /** Who wants to read an unsealed shard. */
-    reader: (header: string | undefined, { txSeq, index }: ShardKey): string =>
-      signerOf(header, { action: 'read', chainId, txSeq, index }),
+    /** Who wants to read the unsealed shards of a submission. */
+    reader: (header: string | undefined, txSeq: bigint): string =>
+      signerOf(header, { action: 'read', chainId, txSeq }),
 
     /** The submission, for whom may write to it: its owner, or the sealer that the owner named. Errors: UNKNOWN_SUBMISSION too. */
     async writer(header: string | undefined, txSeq: bigint): Promise<SubmissionView> {

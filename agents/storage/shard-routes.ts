@@ -190,7 +190,7 @@ export function addShardRoutes(
     const { authorization } = request.headers
     if (
       authorization !== undefined &&
-      book.isCoCustodian(key.txSeq, permissions.reader(authorization, key))
+      book.isCoCustodian(key.txSeq, permissions.reader(authorization, key.txSeq))
     ) {
       return info
     }

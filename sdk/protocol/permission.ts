@@ -1,10 +1,12 @@
 import { verifyMessage } from 'ethers'
 import { ZerogError } from './errors.ts'
 
-/** What a provider is asked to allow: reading one unsealed shard, or writing the shards and proposals of a submission. */
-export type Permission =
-  | { readonly action: 'read'; readonly chainId: bigint; readonly txSeq: bigint; readonly index: number }
-  | { readonly action: 'write'; readonly chainId: bigint; readonly txSeq: bigint }
+/** What a provider is asked to allow: reading the unsealed shards of a submission, or writing its shards and proposals. */
+export type Permission = {
+  readonly action: 'read' | 'write'
+  readonly chainId: bigint
+  readonly txSeq: bigint
+}
 
 /** A permission as it travels. */
 export type SignedPermission = {
@@ -21,8 +23,7 @@ const HEADER = /^ZeroG (0x[0-9a-fA-F]{40}) (\d{1,12}) (0x[0-9a-fA-F]{130})$/
 /** The text to sign (EIP-191 personal message); `validUntilSec` is Unix time. */
 export function permissionText(permission: Permission, validUntilSec: number): string {
   const { action, chainId, txSeq } = permission
-  const of = permission.action === 'read' ? `${txSeq} ${permission.index}` : `${txSeq}`
-  return `zerog ${action} ${chainId} ${of} ${validUntilSec}`
+  return `zerog ${action} ${chainId} ${txSeq} ${validUntilSec}`
 }
 
 /** The account behind a signed text. Throws UNAUTHORIZED when the signature is malformed. */

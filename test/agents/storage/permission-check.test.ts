@@ -117,7 +117,7 @@ describe('who may write to a provider', () => {
     const others: Record<string, Permission> = {
       'another chain': { action: 'write', chainId: CHAIN_ID + 1n, txSeq },
       'another submission': { action: 'write', chainId: CHAIN_ID, txSeq: txSeq + 1n },
-      'to read': { action: 'read', chainId: CHAIN_ID, txSeq, index: 0 },
+      'to read': { action: 'read', chainId: CHAIN_ID, txSeq },
     }
     for (const [name, other] of Object.entries(others)) {
       await refused(name, await permit(OWNER, other), '401 UNAUTHORIZED')

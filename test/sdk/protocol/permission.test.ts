@@ -11,9 +11,9 @@ import {
 const wallet = new Wallet(`0x${'11'.repeat(32)}`)
 
 describe('permissionText', () => {
-  it('default: names action, chain, submission, shard and end', () => {
-    const read = { action: 'read', chainId: 16_601n, txSeq: 12n, index: 3 } as const
-    assert.equal(permissionText(read, 1_800_000_000), 'zerog read 16601 12 3 1800000000')
+  it('default: names action, chain, submission and end', () => {
+    const read = { action: 'read', chainId: 16_601n, txSeq: 12n } as const
+    assert.equal(permissionText(read, 1_800_000_000), 'zerog read 16601 12 1800000000')
     const write = { action: 'write', chainId: 16_601n, txSeq: 12n } as const
     assert.equal(permissionText(write, 1_800_000_000), 'zerog write 16601 12 1800000000')
   })
