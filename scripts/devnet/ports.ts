@@ -44,10 +44,10 @@ async function isFree(port: number): Promise<boolean> {
 }
 
 /**
- * Below the range that systems give to outgoing connections: else one of those could hold the port while its owner is
- * being restarted.
+ * A port that nobody listens on now, below the range that systems give to outgoing connections: else one of those could
+ * hold the port while its owner is being restarted.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST_PORT, LAST_PORT + 1)
     if (await isFree(port)) return port
