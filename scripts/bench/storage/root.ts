@@ -4,10 +4,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { bytesSource } from '../../../sdk/client/file-source.ts'
-import { type Hasher, loadHasher } from '../../../sdk/protocol/hasher.ts'
+import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { toHex } from '../../../sdk/protocol/hex.ts'
 import { fileLayout } from '../../../sdk/protocol/layout.ts'
-import { merkleRoot } from '../../../sdk/protocol/merkle.ts'
 import { createRootBuilder } from '../../../sdk/protocol/root-builder.ts'
 import { type BenchCase, bestSeconds, MIB, shortNumber } from './bench-case.ts'
 
@@ -50,15 +49,4 @@ export async function benchRoot({
     isReached: figure >= TARGET,
     details: { ownSeconds: ownSec, publicSeconds: other.seconds, root: own },
   }
-}
-
-/** Bytes that one core hashes into trees in a second. */
-export async function hashBytesPerSec(hasher: Hasher): Promise<number> {
-  const piece = randomFillSync(new Uint8Array(MIB))
-  const rounds = 4
-  merkleRoot(hasher, piece)
-  const seconds = await bestSeconds(50, () => {
-    for (let round = 0; round < rounds; round++) merkleRoot(hasher, piece)
-  })
-  return (rounds * MIB) / seconds
 }

@@ -4,13 +4,10 @@ import { open, rm, truncate, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { loadErasureEngine } from '../../../sdk/protocol/erasure-wasm.ts'
-import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { type Devnet, startDevnet } from '../../devnet/start-devnet.ts'
 import { type BenchCase, MIB, shortNumber } from './bench-case.ts'
+import { busyCoreSpeeds } from './busy-cores.ts'
 import { diskBytesPerSec } from './disk.ts'
-import { dataBytesPerSec } from './encode.ts'
-import { hashBytesPerSec } from './root.ts'
 import type { UploaderReport } from './uploader.ts'
 
 const PROVIDERS = 8
@@ -59,12 +56,8 @@ export async function benchUploads(options: {
 type Speeds = { hash: number; encode: number; disk: number; cores: number }
 
 async function measureSpeeds(folder: string): Promise<Speeds> {
-  return {
-    hash: await hashBytesPerSec(await loadHasher()),
-    encode: await dataBytesPerSec(await loadErasureEngine()),
-    disk: await diskBytesPerSec(folder),
-    cores: availableParallelism(),
-  }
+  const cores = availableParallelism()
+  return { ...(await busyCoreSpeeds(cores)), disk: await diskBytesPerSec(folder), cores }
 }
 
 /**
