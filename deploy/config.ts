@@ -1,13 +1,10 @@
-import { HDNodeWallet, Mnemonic, type Wallet } from 'ethers'
+import type { Wallet } from 'ethers'
 import { z } from 'zod'
 import { type Env, envAddress, envUrl, loadConfig } from '../agents/kernel/config.ts'
 import { type AskPassword, loadWallet } from '../agents/kernel/keystore.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import type { NetworkParams } from './deploy-params.ts'
-
-/** Everybody's development accounts; account 0 is left to the contracts whose addresses public tools expect. */
-const DEVELOPMENT_PHRASE = 'test test test test test test test test test test test junk'
-const DEVELOPMENT_PATH = "m/44'/60'/0'/0/1"
+import { DEPLOYER_ACCOUNT, devAccount } from './dev-account.ts'
 
 /** The variables of a deployment; `<NETWORK>_RPC_URL` goes before `RPC_URL`. */
 export const deployEnv = z.object({
@@ -38,7 +35,7 @@ export type DeployConfig = {
   rpcUrl: string
   owner: string | undefined
   explorerApiKey: string | undefined
-  openWallet: (ask: AskPassword | undefined) => Promise<Wallet | HDNodeWallet>
+  openWallet: (ask: AskPassword | undefined) => Promise<Wallet>
 }
 
 /** Reads what `network` needs from the environment and a `.env` file. Error: CONFIG_INVALID, values never repeated. */
@@ -62,7 +59,7 @@ export function loadDeployConfig(network: NetworkParams, env?: Env): DeployConfi
       const { DEPLOYER_PRIVATE_KEY: key, DEPLOYER_KEYSTORE_FILE: file } = given
       if (key === undefined && file === undefined) {
         if (!network.live) {
-          return HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(DEVELOPMENT_PHRASE), DEVELOPMENT_PATH)
+          return devAccount(DEPLOYER_ACCOUNT)
         }
         throw new ZerogError('CONFIG_INVALID', 'set DEPLOYER_KEYSTORE_FILE or DEPLOYER_PRIVATE_KEY')
       }

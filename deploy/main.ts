@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { formatEther, formatUnits } from 'ethers'
 import { ask, askPassword } from '../agents/cli/ask.ts'
-import { connectChain } from '../agents/kernel/provider.ts'
+import { connectNode } from '../agents/kernel/provider.ts'
 import { chainError } from '../sdk/chain/decode-error.ts'
 import { ERROR_CODES, ZerogError } from '../sdk/protocol/errors.ts'
 import { ADDRESSES_DIR, type AddressBook } from './address-book.ts'
@@ -90,7 +90,7 @@ async function main(args: string[], signal: AbortSignal): Promise<void> {
   const network = networkByName(given.network)
   const config = loadDeployConfig(network)
   const wallet = await config.openWallet(process.stdin.isTTY ? askPassword : undefined)
-  const connection = await connectChain({ rpcUrl: config.rpcUrl, signal })
+  const connection = await connectNode({ rpcUrl: config.rpcUrl, signal })
   try {
     const { provider } = connection
     const { owner } = config

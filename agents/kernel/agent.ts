@@ -11,7 +11,7 @@ import { type AskPassword, loadWallet } from './keystore.ts'
 import { createLog, type Log } from './log.ts'
 import { type DutyLoop, startLoop } from './loop.ts'
 import { createMetrics } from './metrics.ts'
-import { connectChain } from './provider.ts'
+import { connectNode } from './provider.ts'
 import { openRedis } from './redis.ts'
 import type { Head } from './rpc.ts'
 import { createSender } from './sender.ts'
@@ -108,7 +108,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
     shutdown.add('store', () => store.close())
     if (migrations) store.migrate(name, migrations)
 
-    const chain = await connectChain({ rpcUrl: config.RPC_URL, chainId: config.CHAIN_ID, signal })
+    const chain = await connectNode({ rpcUrl: config.RPC_URL, chainId: config.CHAIN_ID, signal })
     shutdown.add('chain', () => chain.close())
     const { provider, chainId, genesisHash } = chain
     bindChain(store, { chainId, genesisHash, addresses: (await addresses?.(chainId)) ?? {} })

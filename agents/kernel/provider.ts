@@ -6,7 +6,7 @@ import { readChainId, readGenesisHash } from './rpc.ts'
 /** Answers that say "later": rate limit, and a proxy whose node is away. */
 const RETRY_STATUS = new Set([429, 502, 503, 504])
 
-export declare namespace connectChain {
+export declare namespace connectNode {
   type Options = {
     rpcUrl: string
     /** Chain id that must be served; any when not given. */
@@ -33,7 +33,7 @@ export type ChainConnection = {
  * Requests time out, and are repeated with back-off while the node is away: reads are harmless to repeat, and a raw
  * transaction has the same hash each time. Errors: RPC_UNREACHABLE, WRONG_CHAIN, ABORTED.
  */
-export async function connectChain(options: connectChain.Options): Promise<ChainConnection> {
+export async function connectNode(options: connectNode.Options): Promise<ChainConnection> {
   const bare = new RetryingProvider(options, undefined)
   const chainId = await readChainId(bare).finally(() => bare.destroy())
   if (options.chainId !== undefined && options.chainId !== chainId) {
@@ -53,7 +53,7 @@ class RetryingProvider extends JsonRpcProvider {
   readonly #timeoutMs: number
   readonly #patienceMs: number
 
-  constructor(options: connectChain.Options, network: Network | undefined) {
+  constructor(options: connectNode.Options, network: Network | undefined) {
     super(new FetchRequest(options.rpcUrl), network ?? Network.from(0), {
       staticNetwork: true,
       pollingInterval: 250,

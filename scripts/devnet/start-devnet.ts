@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type JsonRpcProvider, toQuantity, type Wallet } from 'ethers'
+import type { JsonRpcProvider, Wallet } from 'ethers'
 import { createLog } from '../../agents/kernel/log.ts'
 import { openRedis, type RedisHandle } from '../../agents/kernel/redis.ts'
 import { bookPath } from '../../deploy/address-book.ts'
 import { deployAll } from '../../deploy/deploy-all.ts'
+import { DEPLOYER_ACCOUNT, devAccount, USER_ACCOUNT } from '../../deploy/dev-account.ts'
 import { localhost } from '../../deploy/params/localhost.ts'
 import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
 import { type Chain, connectChain } from '../../sdk/chain/connect.ts'
-import { DEPLOYER_ACCOUNT, devAccount, USER_ACCOUNT } from './accounts.ts'
 import { type ChainNode, DEVNET_CHAIN_ID, mineEverySecond, startChainNode } from './chain-node.ts'
 import { type Child, logTail, startChild } from './child.ts'
 import { createOperator, type DevnetOperator, fundKeys } from './operators.ts'
@@ -202,11 +202,6 @@ class AgentEnded extends Error {
   constructor(agent: DevnetAgent, end: string) {
     super(`${agent.name} ended (${end}):\n${logTail(agent.child)}`)
   }
-}
-
-/** Lets a given number of blocks pass at once: for tests and impatient people. */
-export async function skipBlocks(provider: JsonRpcProvider, count: number): Promise<void> {
-  await provider.send('hardhat_mine', [toQuantity(count)])
 }
 
 /** Writes what other terminals need to find the devnet; the returned function takes it away again. */

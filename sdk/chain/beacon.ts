@@ -83,18 +83,6 @@ export async function readSeed(
   return BigInt(seed) === 0n ? undefined : seed
 }
 
-/** The period and epoch of a block; the latest unless `blockTag` says otherwise. */
-export async function readPeriod(
-  { contracts: { beacon } }: Chain,
-  options: ReadOptions = {},
-): Promise<{ period: bigint; epoch: bigint }> {
-  const [period, epoch] = await read(
-    Promise.all([beacon.currentPeriod(at(options)), beacon.currentEpoch(at(options))]),
-    options,
-  )
-  return { period, epoch }
-}
-
 function fieldBytes(block: RpcBlock, { name, kind }: Field): string {
   const value = block[name]
   if (typeof value !== 'string' || !/^0x[0-9a-fA-F]*$/.test(value))

@@ -75,11 +75,6 @@ export function readSubmissionCount(chain: Chain, options: ReadOptions = {}): Pr
   return read(chain.contracts.flow.numSubmissions(at(options)), options)
 }
 
-/** Root of the flow right after submission `txSeq`. */
-export function readFlowRoot(chain: Chain, txSeq: bigint, options: ReadOptions = {}): Promise<string> {
-  return read(chain.contracts.flow.getFlowRootByTxSeq(txSeq, at(options)), options)
-}
-
 /** State of a submission; 'none' when there is no such submission. */
 export async function readDealState(
   chain: Chain,
@@ -176,15 +171,6 @@ export async function readPrice(
   return { perSectorWei, perSectorPeriodWei }
 }
 
-/** What a submission made now must hold in escrow for this parity and term. */
-export function readQuote(
-  chain: Chain,
-  { sectors, parityShards, termPeriods }: { sectors: bigint; parityShards: number; termPeriods: bigint },
-  options: ReadOptions = {},
-): Promise<bigint> {
-  return read(chain.contracts.market.quote(sectors, parityShards, termPeriods, at(options)), options)
-}
-
 /** Whom an owner lets seal its submissions; the zero address for nobody. */
 export function readSealer(chain: Chain, owner: string, options: ReadOptions = {}): Promise<string> {
   return read(chain.contracts.market.sealerOf(owner, at(options)), options)
@@ -204,19 +190,6 @@ export function readIsResolved(
   options: ReadOptions = {},
 ): Promise<boolean> {
   return read(chain.contracts.prover.isResolved(period, draw, at(options)), options)
-}
-
-/** First block in which pinning, answering and reporting are no longer possible. */
-export async function readWindows(
-  chain: Chain,
-  period: bigint,
-  options: ReadOptions = {},
-): Promise<{ pinCloses: bigint; answerCloses: bigint; reportCloses: bigint }> {
-  const [pinCloses, answerCloses, reportCloses] = await read(
-    chain.contracts.prover.windowsOf(period, at(options)),
-    options,
-  )
-  return { pinCloses, answerCloses, reportCloses }
 }
 
 /** Figures of the audit line in force in the present period, and those of the next. */
@@ -244,16 +217,6 @@ export async function readLineBounds(
     options,
   )
   return { entryCount, tailEntry }
-}
-
-/** One entry of the audit line. */
-export async function readLineEntry(
-  chain: Chain,
-  entryIndex: bigint,
-  options: ReadOptions = {},
-): Promise<LineEntry> {
-  const { start, sectors, txSeq } = await read(chain.contracts.prover.entry(entryIndex, at(options)), options)
-  return { entryIndex, start, sectors, txSeq }
 }
 
 /** Strikes of a provider inside the sliding window. */

@@ -2,7 +2,7 @@ import { loadErasureEngine } from '../protocol/erasure-wasm.ts'
 import { ZerogError } from '../protocol/errors.ts'
 import { HASH_BYTES, type Hasher, loadHasher } from '../protocol/hasher.ts'
 import { toHex } from '../protocol/hex.ts'
-import { type FileLayout, fileLayout, shardBytes } from '../protocol/layout.ts'
+import { type FileLayout, fileLayout } from '../protocol/layout.ts'
 import { joinNodes, rootOfNodes } from '../protocol/merkle.ts'
 import { fileTree, type Submission, submissionDigest } from '../protocol/submission.ts'
 import type { FileSource } from './file-source.ts'
@@ -117,9 +117,4 @@ function assemble(
     digest: submissionDigest(submission),
     shardRoots: shardRoots.map(toHex),
   }
-}
-
-/** Bytes that all shards of a prepared file have together. */
-export function storedBytes({ layout, parityShards }: Pick<PreparedFile, 'layout' | 'parityShards'>): number {
-  return shardBytes(layout) * (layout.dataShards + parityShards)
 }

@@ -2,7 +2,6 @@ import { getAddress } from 'ethers'
 import { z } from 'zod'
 import { ZerogError } from '../protocol/errors.ts'
 import { HASH_BYTES, type Hasher } from '../protocol/hasher.ts'
-import { fromHex } from '../protocol/hex.ts'
 import { SECTOR_BYTES } from '../protocol/layout.ts'
 import { merkleRoot, verifyMerkleProof } from '../protocol/merkle.ts'
 import { answerJson, type HttpAnswer, type HttpRequest, type HttpTransport, httpRequest } from './http.ts'
@@ -231,9 +230,4 @@ function shardPath({ headers }: HttpAnswer, url: string): Uint8Array[] {
   return Array.from({ length: joined.length / HASH_BYTES }, (_, i) =>
     joined.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
   )
-}
-
-/** 32 bytes of hex, as chunk proofs take them. */
-export function shardRootBytes(root: string): Uint8Array {
-  return fromHex(root, HASH_BYTES)
 }

@@ -2,15 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { HDNodeWallet, JsonRpcProvider, Mnemonic } from 'ethers'
+import { JsonRpcProvider } from 'ethers'
 import { ROOT } from '../support/repository.ts'
-
-const PHRASE = 'test test test test test test test test test test test junk'
-
-/** Account `index` of the development phrase. */
-export function account(index: number): HDNodeWallet {
-  return HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), `m/44'/60'/0'/0/${index}`)
-}
 
 /** A real EVM node on a free port; it mines a block per transaction unless `args` say otherwise. */
 export async function startAnvil(...args: string[]) {

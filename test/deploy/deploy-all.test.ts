@@ -9,13 +9,14 @@ import { fileURLToPath } from 'node:url'
 import { Contract, getCreateAddress, parseEther, toQuantity, ZeroAddress } from 'ethers'
 import { loadArtifact } from '../../deploy/artifact.ts'
 import { deployAll } from '../../deploy/deploy-all.ts'
+import { devAccount } from '../../deploy/dev-account.ts'
 import { networkByName } from '../../deploy/networks.ts'
 import { prepareDeployment } from '../../deploy/prepare.ts'
 import { CONTRACT_NAMES, parseAddressBook } from '../../sdk/chain/address-book.ts'
-import { account, startAnvil } from './anvil-chain.ts'
+import { startAnvil } from './anvil-chain.ts'
 
 const localhost = networkByName('localhost')
-const deployer = account(1).address
+const deployer = devAccount(1).address
 const STEPS_WITHOUT_HANDOVER = 11
 
 const folders: string[] = []
@@ -37,7 +38,14 @@ function optionsFor(
   more: Partial<deployAll.Options> = {},
 ): deployAll.Options {
   const { provider } = anvil
-  return { provider, signer: account(1).connect(provider), network: localhost, directory, pollMs: 5, ...more }
+  return {
+    provider,
+    signer: devAccount(1).connect(provider),
+    network: localhost,
+    directory,
+    pollMs: 5,
+    ...more,
+  }
 }
 
 const codeOf = (code: string) => (error: unknown) => {
@@ -68,7 +76,7 @@ describe('deployAll', () => {
     for (const name of CONTRACT_NAMES)
       assert.equal(read.contracts[name].address, book.contracts[name].address)
     assert.equal(await anvil.nonceOf(deployer), STEPS_WITHOUT_HANDOVER)
-    assert.equal(await anvil.nonceOf(account(0).address), 0)
+    assert.equal(await anvil.nonceOf(devAccount(0).address), 0)
 
     const market = new Contract(
       book.contracts.StorageMarket.address,
@@ -118,7 +126,7 @@ describe('deployAll', () => {
 
   it('behavior: hands the contracts over to the owner, who accepts', async () => {
     await using anvil = await startAnvil()
-    const owner = account(2).connect(anvil.provider)
+    const owner = devAccount(2).connect(anvil.provider)
     const directory = emptyFolder()
     const { book } = await deployAll(optionsFor(anvil, directory, { owner: owner.address }))
     for (const name of ['Staking', 'StorageMarket'] as const) {
@@ -206,7 +214,7 @@ describe('deployAll, interrupted', () => {
     await using anvil = await startAnvil()
     const directory = emptyFolder()
     assert.equal(await killedAt(anvil, directory, 'signed', 'OperatorRegistry'), 'SIGKILL')
-    const foreign = await account(1).connect(anvil.provider).sendTransaction({ to: deployer, value: 1n })
+    const foreign = await devAccount(1).connect(anvil.provider).sendTransaction({ to: deployer, value: 1n })
     await foreign.wait()
     const { book } = await deployAll(optionsFor(anvil, directory))
     assert.equal(await anvil.nonceOf(deployer), STEPS_WITHOUT_HANDOVER + 1)
@@ -217,7 +225,7 @@ describe('deployAll, interrupted', () => {
     await using anvil = await startAnvil()
     const directory = emptyFolder()
     await killedAt(anvil, directory, 'recorded', 'Beacon')
-    const other = optionsFor(anvil, directory, { owner: account(5).address })
+    const other = optionsFor(anvil, directory, { owner: devAccount(5).address })
     await assert.rejects(deployAll(other), codeOf('DEPLOYMENT_DIFFERS'))
     assert.equal(await anvil.nonceOf(deployer), 1)
     await deployAll({ ...other, fresh: true })

@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { toQuantity } from 'ethers'
 import type { Measured } from '../../deploy/deploy-params.ts'
+import { devAccount } from '../../deploy/dev-account.ts'
 import { networkByName } from '../../deploy/networks.ts'
 import { toJson } from '../../deploy/write-file.ts'
 import { ROOT } from '../support/repository.ts'
-import { account, startAnvil } from './anvil-chain.ts'
+import { startAnvil } from './anvil-chain.ts'
 
 const galileo = networkByName('galileo')
 const folder = mkdtempSync(join(tmpdir(), 'zerog-deploy-cli-'))
@@ -50,7 +51,7 @@ describe('npm run deploy', () => {
     assert.equal(run.status, 0, run.stderr)
     assert.match(run.stderr, /deployed and checked/)
     const { book } = JSON.parse(run.stdout) as { book: { deployer: string } }
-    assert.equal(book.deployer, account(1).address)
+    assert.equal(book.deployer, devAccount(1).address)
 
     const again = await deploy(['--network', 'localhost', '--out', out], { LOCALHOST_RPC_URL: anvil.url })
     assert.equal(again.status, 0)
@@ -60,7 +61,7 @@ describe('npm run deploy', () => {
   it('behavior: a dry run prices every step and touches nothing', async () => {
     await using anvil = await startGalileo()
     const out = join(folder, 'dry')
-    const env = { GALILEO_RPC_URL: anvil.url, DEPLOYER_PRIVATE_KEY: account(1).privateKey }
+    const env = { GALILEO_RPC_URL: anvil.url, DEPLOYER_PRIVATE_KEY: devAccount(1).privateKey }
     const run = await deploy(['--network', 'galileo', '--dry-run', '--json', '--out', out], env)
     assert.equal(run.status, 0, run.stderr)
     const { plan, probe } = JSON.parse(run.stdout) as {
@@ -71,17 +72,17 @@ describe('npm run deploy', () => {
     assert.equal(plan.steps.length, 11)
     for (const { step, gas } of plan.steps) assert.ok(BigInt(gas) > 21_000n, step.id)
     assert.ok(BigInt(plan.costWei) > 0n)
-    assert.equal(await anvil.nonceOf(account(1).address), 0)
+    assert.equal(await anvil.nonceOf(devAccount(1).address), 0)
     assert.ok(!readdirSync(folder).includes('dry'))
   })
 
   it('error: a live network without a yes', async () => {
     await using anvil = await startGalileo()
-    const env = { RPC_URL: anvil.url, DEPLOYER_PRIVATE_KEY: account(1).privateKey }
+    const env = { RPC_URL: anvil.url, DEPLOYER_PRIVATE_KEY: devAccount(1).privateKey }
     const run = await deploy(['--network', 'galileo', '--out', join(folder, 'no')], env)
     assert.equal(run.status, 64)
     assert.match(run.stderr, /CONFIRMATION_NEEDED/)
-    assert.equal(await anvil.nonceOf(account(1).address), 0)
+    assert.equal(await anvil.nonceOf(devAccount(1).address), 0)
   })
 
   it('behavior: with --yes it waits for confirmations; the key comes from a keystore', async () => {
@@ -91,12 +92,12 @@ describe('npm run deploy', () => {
     const passwordFile = join(folder, 'password')
     const keystore = join(folder, 'keystore.json')
     writeFileSync(passwordFile, 'correct horse\n')
-    writeFileSync(keystore, await account(1).encrypt('correct horse'))
+    writeFileSync(keystore, await devAccount(1).encrypt('correct horse'))
     const env = {
       RPC_URL: anvil.url,
       DEPLOYER_KEYSTORE_FILE: keystore,
       DEPLOYER_KEYSTORE_PASSWORD_FILE: passwordFile,
-      OWNER_ADDRESS: account(2).address,
+      OWNER_ADDRESS: devAccount(2).address,
     }
     const args = ['--network', 'galileo', '--yes', '--json', '--out', join(folder, 'yes')]
     const run = await deploy(args, env).finally(() => clearInterval(miner))
@@ -104,10 +105,10 @@ describe('npm run deploy', () => {
     const { book } = JSON.parse(run.stdout) as {
       book: { owner: string; measured: Measured; params: unknown }
     }
-    assert.equal(book.owner, account(2).address)
+    assert.equal(book.owner, devAccount(2).address)
     assert.ok(book.measured.blockSec > 1 && book.measured.blockSec <= 2)
     assert.equal(toJson(book.params), toJson(galileo.resolve(book.measured)))
-    assert.equal(await anvil.nonceOf(account(1).address), 13)
+    assert.equal(await anvil.nonceOf(devAccount(1).address), 13)
   })
 
   it('error: bad arguments and missing settings, each with its code', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { JsonRpcProvider, type Provider, type TransactionRequest, toBeHex, toQuantity } from 'ethers'
+import { devAccount } from '../../deploy/dev-account.ts'
 import { networkByName } from '../../deploy/networks.ts'
 import { prepareDeployment } from '../../deploy/prepare.ts'
 import { probeChain } from '../../deploy/probe.ts'
 import { probeLayers } from '../../deploy/probe-layers.ts'
 import { createChain } from '../support/chain.ts'
-import { account, startAnvil } from './anvil-chain.ts'
+import { startAnvil } from './anvil-chain.ts'
 
 const localhost = networkByName('localhost')
 const galileo = networkByName('galileo')
@@ -63,7 +64,7 @@ describe('probeChain', () => {
 
   it('error: a live network with too few blocks to measure', async () => {
     await using anvil = await startAnvil('--chain-id', String(galileo.chainId))
-    const signer = account(1).connect(anvil.provider)
+    const signer = devAccount(1).connect(anvil.provider)
     await assert.rejects(
       prepareDeployment({ provider: anvil.provider, signer, network: galileo }),
       codeOf('NETWORK_REFUSED'),

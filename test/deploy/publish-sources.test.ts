@@ -6,10 +6,11 @@ import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { deployAll } from '../../deploy/deploy-all.ts'
 import type { NetworkParams } from '../../deploy/deploy-params.ts'
+import { devAccount } from '../../deploy/dev-account.ts'
 import { networkByName } from '../../deploy/networks.ts'
 import { publishSources } from '../../deploy/publish-sources.ts'
 import { CONTRACT_NAMES } from '../../sdk/chain/address-book.ts'
-import { account, startAnvil } from './anvil-chain.ts'
+import { startAnvil } from './anvil-chain.ts'
 
 /** Explorers refuse chain 31337, so the chain under test has another id. */
 const CHAIN_ID = 16_602
@@ -55,7 +56,12 @@ describe('publishSources', () => {
     await using explorer = await startExplorer()
     const network = networkWith(explorer.apiUrl)
     const { provider } = anvil
-    const { book } = await deployAll({ provider, signer: account(1).connect(provider), network, pollMs: 5 })
+    const { book } = await deployAll({
+      provider,
+      signer: devAccount(1).connect(provider),
+      network,
+      pollMs: 5,
+    })
     const verified: string[] = []
     await publishSources(book, network, {
       rpcUrl: anvil.url,
@@ -78,7 +84,12 @@ describe('publishSources', () => {
     await using anvil = await startAnvil('--chain-id', String(CHAIN_ID))
     const network = networkWith('http://127.0.0.1:9/api')
     const { provider } = anvil
-    const { book } = await deployAll({ provider, signer: account(1).connect(provider), network, pollMs: 5 })
+    const { book } = await deployAll({
+      provider,
+      signer: devAccount(1).connect(provider),
+      network,
+      pollMs: 5,
+    })
     await assert.rejects(
       publishSources(book, network, { rpcUrl: anvil.url, apiKey: undefined, onVerified: () => undefined }),
       (error: Error) => {
@@ -93,7 +104,12 @@ describe('publishSources', () => {
     await using anvil = await startAnvil()
     const { provider } = anvil
     const network = networkByName('localhost')
-    const { book } = await deployAll({ provider, signer: account(1).connect(provider), network, pollMs: 5 })
+    const { book } = await deployAll({
+      provider,
+      signer: devAccount(1).connect(provider),
+      network,
+      pollMs: 5,
+    })
     await assert.rejects(
       publishSources(book, network, { rpcUrl: anvil.url, apiKey: undefined, onVerified: () => undefined }),
       { code: 'CONFIG_INVALID' },

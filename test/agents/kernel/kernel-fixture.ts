@@ -2,7 +2,7 @@ import { Wallet } from 'ethers'
 import { pino } from 'pino'
 import { trackHead } from '../../../agents/kernel/head.ts'
 import { createMetrics } from '../../../agents/kernel/metrics.ts'
-import { connectChain } from '../../../agents/kernel/provider.ts'
+import { connectNode } from '../../../agents/kernel/provider.ts'
 import { createSender } from '../../../agents/kernel/sender.ts'
 import { openStore, type Store } from '../../../agents/kernel/store.ts'
 import { TallyMock__factory } from '../../../typechain-types/index.js'
@@ -16,7 +16,7 @@ export const tallyInterface = TallyMock__factory.createInterface()
 
 /** Deploys a TallyMock from account 1 and returns its address. */
 export async function deployTally(rpcUrl: string): Promise<string> {
-  const chain = await connectChain({ rpcUrl, signal: AbortSignal.timeout(60_000) })
+  const chain = await connectNode({ rpcUrl, signal: AbortSignal.timeout(60_000) })
   const deployer = new Wallet(DEV_KEYS[1], chain.provider)
   const contract = await new TallyMock__factory(deployer).deploy()
   await contract.waitForDeployment()
@@ -53,7 +53,7 @@ export async function startKernel(options: Options) {
   const aborter = new AbortController()
   const { signal } = aborter
   const store = options.store ?? openStore(`${dataDir}/test.sqlite`)
-  const chain = await connectChain({ rpcUrl, signal })
+  const chain = await connectNode({ rpcUrl, signal })
   const metrics = createMetrics('test')
   const heads = await trackHead({ provider: chain.provider, signal, log: silent, pollMs: 50 })
   const sender = createSender({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { afterEach, describe, it } from 'node:test'
 import { trackHead } from '../../../agents/kernel/head.ts'
-import { type ChainConnection, connectChain } from '../../../agents/kernel/provider.ts'
+import { type ChainConnection, connectNode } from '../../../agents/kernel/provider.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { startAnvil } from '../../support/anvil.ts'
 import { startHardhatNode } from '../../support/hardhat-node.ts'
@@ -12,14 +12,14 @@ import { silent } from './kernel-fixture.ts'
 
 const codeOf = (code: string) => (error: unknown) => error instanceof ZerogError && error.code === code
 
-describe('connectChain', () => {
+describe('connectNode', () => {
   const connections = new Set<ChainConnection>()
   afterEach(() => {
     for (const connection of connections) connection.close()
     connections.clear()
   })
-  const connect = async (options: Partial<connectChain.Options> & { rpcUrl: string }) => {
-    const connection = await connectChain({ signal: AbortSignal.timeout(60_000), ...options })
+  const connect = async (options: Partial<connectNode.Options> & { rpcUrl: string }) => {
+    const connection = await connectNode({ signal: AbortSignal.timeout(60_000), ...options })
     connections.add(connection)
     return connection
   }
@@ -85,7 +85,7 @@ describe('trackHead', () => {
     const anvil = await startAnvil()
     t.after(() => anvil.kill())
     await anvil.mine(10)
-    const { provider, close } = await connectChain({
+    const { provider, close } = await connectNode({
       rpcUrl: anvil.rpcUrl,
       signal: aborter.signal,
       patienceMs: 200,

@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { HDNodeWallet, JsonRpcProvider, Mnemonic, Network, Wallet } from 'ethers'
+import { JsonRpcProvider, Network, type Wallet } from 'ethers'
 import { loadConfig } from '../../../agents/kernel/config.ts'
 import { startStorageAgent } from '../../../agents/storage/agent.ts'
 import { storageEnv } from '../../../agents/storage/config.ts'
 import { deployAll } from '../../../deploy/deploy-all.ts'
 import type { NetworkParams } from '../../../deploy/deploy-params.ts'
+import { devAccount } from '../../../deploy/dev-account.ts'
 import { localhost } from '../../../deploy/params/localhost.ts'
 import { toJson } from '../../../deploy/write-file.ts'
 import { parseAddressBook } from '../../../sdk/chain/address-book.ts'
@@ -21,17 +22,13 @@ import { startRedis } from '../../support/redis.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
 
-const PHRASE = 'test test test test test test test test test test test junk'
 const STAKE_WEI = 10n ** 20n
 const FIRST_PROVIDER = 10
 const MINE_BLOCKS = 100
 const MAIN = join(import.meta.dirname, '../../../agents/storage/main.js')
 
-const keyOf = (index: number): string =>
-  HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), `m/44'/60'/0'/0/${index}`).privateKey
-
 /** Who owns all submissions of a world: its second account. */
-export const OWNER = new Wallet(keyOf(2))
+export const OWNER = devAccount(2)
 
 export type StorageAgent = Awaited<ReturnType<typeof startStorageAgent>>
 
@@ -66,7 +63,7 @@ export async function startWorld({
     cacheTimeout: -1,
     batchMaxCount: 1,
   })
-  const account = (index: number): Wallet => new Wallet(keyOf(index), rpc)
+  const account = (index: number): Wallet => devAccount(index, rpc)
   const network: NetworkParams = {
     ...localhost,
     resolve: (measured) => ({ ...localhost.resolve(measured), listPriceWei }),

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type BaseWallet, HDNodeWallet, JsonRpcProvider, Mnemonic, Wallet } from 'ethers'
+import { type BaseWallet, JsonRpcProvider } from 'ethers'
 import type { AgentHandle } from '../../../agents/kernel/agent.ts'
 import { loadConfig } from '../../../agents/kernel/config.ts'
 import { startStorageAgent } from '../../../agents/storage/agent.ts'
@@ -7,6 +7,7 @@ import { storageEnv } from '../../../agents/storage/config.ts'
 import type { StorageContext } from '../../../agents/storage/context.ts'
 import { deployAll } from '../../../deploy/deploy-all.ts'
 import type { NetworkParams } from '../../../deploy/deploy-params.ts'
+import { devAccount } from '../../../deploy/dev-account.ts'
 import { localhost } from '../../../deploy/params/localhost.ts'
 import { parseAddressBook } from '../../../sdk/chain/address-book.ts'
 import type { ChainCall } from '../../../sdk/chain/chain-call.ts'
@@ -17,7 +18,6 @@ import { startAnvil } from '../../support/anvil.ts'
 import { startRedis } from '../../support/redis.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
-const PHRASE = 'test test test test test test test test test test test junk'
 const STAKE_WEI = 10n ** 19n
 
 /** Periods so long that no audit begins within a test: a block comes with each transaction only. */
@@ -59,11 +59,11 @@ export async function startStorageNetwork({
     pollingInterval: 50,
   })
   const directory = tempDir()
-  await deployAll({ provider: rpc, signer: account(1, rpc), network: quietNetwork, directory, pollMs: 20 })
+  await deployAll({ provider: rpc, signer: devAccount(1, rpc), network: quietNetwork, directory, pollMs: 20 })
   const bookFile = join(directory, '31337.json')
   const { default: bookJson } = await import(bookFile, { with: { type: 'json' } })
   const book = parseAddressBook(bookJson)
-  const chain = await connectChain({ provider: rpc, addressBook: book, signer: account(3, rpc) })
+  const chain = await connectChain({ provider: rpc, addressBook: book, signer: devAccount(3, rpc) })
 
   async function send(signer: BaseWallet, call: ChainCall): Promise<void> {
     const response = await signer.sendTransaction({ to: call.to, data: call.data, value: call.valueWei })
@@ -71,7 +71,7 @@ export async function startStorageNetwork({
   }
 
   async function startProvider(index: number): Promise<TestProvider> {
-    const wallet = account(8 + index, rpc)
+    const wallet = devAccount(8 + index, rpc)
     const dataDir = tempDir()
     let port = '0'
     const launch = () =>
@@ -118,10 +118,11 @@ export async function startStorageNetwork({
     chain,
     bookFile,
     providers,
-    account: (index: number) => account(index, rpc),
+    account: (index: number) => devAccount(index, rpc),
     send,
     /** Lets clients reach a provider elsewhere, such as behind a proxy. */
-    setEndpoint: (index: number, url: string) => send(account(8 + index, rpc), setEndpointCall(chain, url)),
+    setEndpoint: (index: number, url: string) =>
+      send(devAccount(8 + index, rpc), setEndpointCall(chain, url)),
     /** A chain as another account sees it. */
     chainOf: (signer: BaseWallet): Promise<Chain> =>
       connectChain({ provider: rpc, addressBook: book, signer }),
@@ -135,9 +136,3 @@ export async function startStorageNetwork({
 }
 
 export type StorageNetwork = Awaited<ReturnType<typeof startStorageNetwork>>
-
-/** Account `index` of the development phrase. */
-function account(index: number, provider: JsonRpcProvider): Wallet {
-  const { privateKey } = HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(PHRASE), `m/44'/60'/0'/0/${index}`)
-  return new Wallet(privateKey, provider)
-}

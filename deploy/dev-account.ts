@@ -1,0 +1,14 @@
+import { HDNodeWallet, Mnemonic, type Provider, Wallet } from 'ethers'
+
+/** The public development mnemonic of Hardhat and anvil: keys that everybody knows, for local chains only. */
+const MNEMONIC = 'test test test test test test test test test test test junk'
+
+/** Account 0 sends nothing here: public compute clients expect their contracts at its first addresses. */
+export const DEPLOYER_ACCOUNT = 1
+export const USER_ACCOUNT = 2
+
+/** One of a local chain's funded accounts. */
+export function devAccount(index: number, provider?: Provider): Wallet {
+  const { privateKey } = HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(MNEMONIC), `m/44'/60'/0'/0/${index}`)
+  return new Wallet(privateKey, provider)
+}
