@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { readDealState, readRound } from '../../../sdk/chain/storage.ts'
+import { drawsOf } from '../../../agents/storage/draws.ts'
+import { readDealState, readIsResolved, readRound } from '../../../sdk/chain/storage.ts'
 import { handOverCall } from '../../../sdk/chain/storage-calls.ts'
 import { marketDomain, signStorageMessage } from '../../../sdk/protocol/typed-data.ts'
 import { at } from '../../support/content.ts'
@@ -106,6 +107,15 @@ describe('storage agents while the chain changes its mind', () => {
     await world.enterPeriod(period)
     await world.advance('the round is open', async () => (await readRound(chain, period)).draws > 0, {
       blocks: 8,
+    })
+    await world.settle(agents)
+    const { context, head } = at(agents, 0)
+    const draws = await drawsOf({ ...context, head: head() }, period)
+    assert.ok(draws.length > 0)
+    // Blocks come fast from here on: faster than a busy machine answers.
+    await world.advance('all draws are answered', async () => {
+      const resolved = await Promise.all(draws.map(({ draw }) => readIsResolved(chain, { period, draw })))
+      return resolved.every(Boolean)
     })
     await world.advance('the predecessor has deleted it', () => held(3) === undefined, {
       blocks: 120,
