@@ -220,6 +220,56 @@ export const ERROR_CODES = {
   ),
   STAKE_TOO_LOW: row('The locked stake does not cover the custody', 'Add stake', 409, 65),
   SUSPENDED: row('The provider is suspended', 'See its strikes and stake', 409, 77),
+
+  // Data availability
+  DA_EMPTY_PAYLOAD: row('The payload has no bytes', 'Give at least one byte', 400, 65),
+  DA_PAYLOAD_TOO_LARGE: row(
+    'The payload is over the limit of one header',
+    'Split it over several blobs',
+    413,
+    65,
+  ),
+  DA_INVALID_BLOB: row(
+    'What was published is not the canonical encoding of a payload',
+    'No reader gets bytes of it; publish again',
+    422,
+    65,
+  ),
+  DA_CELL_INVALID: row('A cell does not fit its header', 'Fetch the column from another node', 422, 65),
+  DA_TOO_FEW_COLUMNS: row(
+    'Fewer columns are reachable than the blob needs',
+    'Try again when nodes are back',
+    503,
+    69,
+    true,
+  ),
+  DA_UNKNOWN_BLOB: row('No blob with this id is known', 'Check the id; it may not be mined yet', 404, 66),
+  DA_EXPIRED: row('The retention of the blob is over', 'Publish the payload again', 410, 65),
+  DA_UNPAID: row('The header is not paid on chain', 'Submit it with its fee first', 402, 75, true),
+  DA_NOT_CONFIRMED: row(
+    'The blob has not reached the wanted quorum',
+    'Wait, or publish it through another disperser',
+    503,
+    75,
+    true,
+  ),
+  DA_REFUNDED: row('The header was refunded before its quorum', 'Publish the payload again', 410, 65),
+  DA_CONVICTED: row('The disperser of this header was convicted', 'Do not use the blob', 422, 65),
+  DA_WRONG_CHAIN: row('The header names another chain or contract', 'Use the header of this chain', 400, 65),
+  DA_WRONG_EPOCH: row(
+    'The header is not of the active epoch',
+    'Publish the payload again under the present epoch',
+    409,
+    65,
+  ),
+  DA_NOT_COMMITTEE: row('The operator has no seat in this epoch', 'Ask a member of the committee', 403, 77),
+  DA_EQUIVOCATION: row(
+    'Another header with this nonce is known already',
+    'Do not trust this disperser; both headers are evidence',
+    409,
+    65,
+  ),
+  DA_BUSY: row('The agent has all the blobs in hand that it takes', 'Try again shortly', 503, 75, true),
 } as const satisfies Record<string, ErrorRow>
 
 /** A stable code of {@link ERROR_CODES}. */
