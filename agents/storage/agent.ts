@@ -43,7 +43,8 @@ export function storageAgent(config: StorageConfig): AgentOptions<StorageContext
 
     async addresses(chainId) {
       const { contracts } = await bookOf(chainId)
-      return Object.fromEntries(Object.entries(contracts).map(([name, { address }]) => [name, address]))
+      const entries = Object.entries(contracts)
+      return Object.fromEntries(entries.flatMap(([name, entry]) => (entry ? [[name, entry.address]] : [])))
     },
 
     async makeContext(kernel: KernelContext): Promise<StorageContext> {

@@ -15,6 +15,11 @@ export const CONTRACT_NAMES = [
 
 export type ContractName = (typeof CONTRACT_NAMES)[number]
 
+/** The contracts of data availability; books written before it was deployed lack them. */
+export const DA_CONTRACT_NAMES = ['DaCommittee', 'DataAvailability', 'DaProver', 'DaCourt'] as const
+
+export type DaContractName = (typeof DA_CONTRACT_NAMES)[number]
+
 const hash = z.string().regex(/^0x[0-9a-fA-F]{64}$/, 'expected 0x and 64 hex digits')
 const blockNumber = z.number().int().nonnegative()
 
@@ -52,7 +57,11 @@ export const addressBookSchema = z.object({
     StorageProver: entry,
     StorageMarket: entry,
     Flow: entry,
-  } satisfies Record<ContractName, typeof entry>),
+    DaCommittee: entry.optional(),
+    DataAvailability: entry.optional(),
+    DaProver: entry.optional(),
+    DaCourt: entry.optional(),
+  } satisfies Record<ContractName, typeof entry> & Record<DaContractName, z.ZodOptional<typeof entry>>),
 })
 
 /** Where the contracts of one deployment are; `chainId` is a bigint, addresses are checksummed. */

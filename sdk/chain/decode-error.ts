@@ -1,6 +1,10 @@
 import { type ErrorFragment, Interface, isError } from 'ethers'
 import {
   IBeacon__factory,
+  IDaCommittee__factory,
+  IDaCourt__factory,
+  IDaProver__factory,
+  IDataAvailability__factory,
   IFlow__factory,
   IOperatorRegistry__factory,
   IStaking__factory,
@@ -37,6 +41,10 @@ const known = new Interface([
     IStaking__factory,
     IOperatorRegistry__factory,
     IBeacon__factory,
+    IDaCommittee__factory,
+    IDataAvailability__factory,
+    IDaProver__factory,
+    IDaCourt__factory,
   ].flatMap((factory) => factory.createInterface().fragments.filter((fragment) => fragment.type === 'error')),
   ...OUTSIDE_ERRORS,
 ])

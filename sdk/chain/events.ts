@@ -1,4 +1,4 @@
-import { Interface, type ParamType } from 'ethers'
+import { Interface } from 'ethers'
 import {
   IBeacon__factory,
   IFlow__factory,
@@ -39,7 +39,8 @@ import type {
   SuspendedEvent,
   WithdrawnEvent,
 } from '../../typechain-types/interfaces/IStorageStreams.js'
-import type { AddressBook, ContractName } from './address-book.ts'
+import type { AddressBook } from './address-book.ts'
+import { createEventTable, type RawLog, type TableEvent } from './event-table.ts'
 
 /** A submission as its event carries it; `submissionIndex` is the txSeq, `length` counts padded sectors. */
 export type SubmitArgs = {
@@ -82,12 +83,7 @@ export type StorageEventArgs = {
 export type StorageEventName = keyof StorageEventArgs
 
 /** One decoded log; switch on `name`. */
-export type StorageEvent = {
-  [N in StorageEventName]: { readonly name: N; readonly args: StorageEventArgs[N] }
-}[StorageEventName]
-
-/** The parts of a log that decoding needs. */
-export type RawLog = { readonly address: string; readonly topics: readonly string[]; readonly data: string }
+export type StorageEvent = TableEvent<StorageEventArgs>
 
 /** Which contract emits which event. */
 export const STORAGE_EVENTS = {
@@ -106,27 +102,25 @@ export const STORAGE_EVENTS = {
   OperatorRegistry: ['OperatorRegistered', 'EndpointSet'],
   Staking: ['Slashed'],
   Beacon: ['SeedPinned'],
-} as const satisfies Record<ContractName, readonly StorageEventName[]>
+} as const satisfies Record<string, readonly StorageEventName[]>
 
-const INTERFACES: Record<ContractName, Interface> = {
-  Flow: new Interface(IFlow__factory.abi),
-  StorageMarket: new Interface(IStorageMarket__factory.abi),
-  StorageProver: new Interface(IStorageProver__factory.abi),
-  StorageStreams: new Interface(IStorageStreams__factory.abi),
-  OperatorRegistry: new Interface(IOperatorRegistry__factory.abi),
-  Staking: new Interface(IStaking__factory.abi),
-  Beacon: new Interface(IBeacon__factory.abi),
-}
-
-const EMITTERS = Object.entries(STORAGE_EVENTS) as [ContractName, readonly StorageEventName[]][]
+/** Filters and decoding of {@link STORAGE_EVENTS}. */
+export const STORAGE_EVENT_TABLE = createEventTable<StorageEventArgs, keyof typeof STORAGE_EVENTS>({
+  Flow: { abi: new Interface(IFlow__factory.abi), names: STORAGE_EVENTS.Flow },
+  StorageMarket: { abi: new Interface(IStorageMarket__factory.abi), names: STORAGE_EVENTS.StorageMarket },
+  StorageProver: { abi: new Interface(IStorageProver__factory.abi), names: STORAGE_EVENTS.StorageProver },
+  StorageStreams: { abi: new Interface(IStorageStreams__factory.abi), names: STORAGE_EVENTS.StorageStreams },
+  OperatorRegistry: {
+    abi: new Interface(IOperatorRegistry__factory.abi),
+    names: STORAGE_EVENTS.OperatorRegistry,
+  },
+  Staking: { abi: new Interface(IStaking__factory.abi), names: STORAGE_EVENTS.Staking },
+  Beacon: { abi: new Interface(IBeacon__factory.abi), names: STORAGE_EVENTS.Beacon },
+})
 
 /** Topic 0 of an event. */
 export function eventTopic(name: StorageEventName): string {
-  const emitter = EMITTERS.find(([, names]) => names.includes(name))
-  const fragment = emitter === undefined ? null : INTERFACES[emitter[0]].getEvent(name)
-  // Unreachable unless the tables above disagree with the ABIs, which the tests rule out.
-  if (fragment === null) throw new TypeError(`no event ${name}`)
-  return fragment.topicHash
+  return STORAGE_EVENT_TABLE.topic(name)
 }
 
 /** The filter for eth_getLogs or a follower that finds the named events of a deployment. */
@@ -134,39 +128,10 @@ export function eventFilter(
   book: AddressBook,
   names: readonly StorageEventName[],
 ): { address: string[]; topics: [string[]] } {
-  const emitters = EMITTERS.filter(([, emitted]) => emitted.some((name) => names.includes(name)))
-  return {
-    address: emitters.map(([contract]) => book.contracts[contract].address),
-    topics: [names.map(eventTopic)],
-  }
+  return STORAGE_EVENT_TABLE.filter(book, names)
 }
 
 /** Decodes a log of this deployment into plain data; undefined when it is none of our events or malformed. */
 export function decodeStorageEvent(book: AddressBook, log: RawLog): StorageEvent | undefined {
-  const address = log.address.toLowerCase()
-  const emitter = EMITTERS.find(([contract]) => book.contracts[contract].address.toLowerCase() === address)
-  if (emitter === undefined) return undefined
-  const [contract, names] = emitter
-  try {
-    const parsed = INTERFACES[contract].parseLog(log)
-    const name = names.find((candidate) => candidate === parsed?.name)
-    if (parsed === null || name === undefined) return undefined
-    const args = Object.fromEntries(
-      parsed.fragment.inputs.map((input, i) => [input.name, plain(input, parsed.args[i])]),
-    )
-    // The ABI that parsed the log is the one the argument types were generated from.
-    return { name, args } as unknown as StorageEvent
-  } catch {
-    return undefined
-  }
-}
-
-/** Plain data in place of ethers' results, which are proxies and confuse fields such as `length` with an array's own. */
-function plain(type: ParamType, value: unknown): unknown {
-  if (!Array.isArray(value)) return value
-  const { arrayChildren, components } = type
-  if (arrayChildren !== null) return [...value].map((item) => plain(arrayChildren, item))
-  return Object.fromEntries(
-    (components ?? []).map((component, i) => [component.name, plain(component, value[i])]),
-  )
+  return STORAGE_EVENT_TABLE.decode(book, log)
 }
