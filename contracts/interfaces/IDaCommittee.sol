@@ -12,11 +12,14 @@ struct DaCommitteeParams {
 /// @notice A formed committee. `keySet` holds its keys as code; four words hold the slot that owns each column.
 /// @param keySet contract whose code is STOP ‖ aggregate key (128 B) ‖ 128 x (key (128 B) ‖ operator (20 B))
 /// @param seatWei stake behind one seat: total / 128
-/// @param members slots with at least one seat
+/// @param members how many slots have at least one seat
+/// @param keyed bit i: slot i has a key in `keySet`
+/// @param columnSlots byte k % 32, from the left, of word k / 32 is the slot of column k
 struct DaEpoch {
     address keySet;
-    uint128 seatWei;
     uint8 members;
+    uint128 seatWei;
+    uint128 keyed;
     bytes32[4] columnSlots;
 }
 
@@ -26,11 +29,13 @@ struct DaEpoch {
 /// @dev Keys are min-pk: G1 points of 128 bytes (EIP-2537). Signatures are G2 points of 256 bytes, over the EIP-712
 /// digest of a typed message, hashed to G2 on chain (RFC 9380, BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_).
 interface IDaCommittee {
-    /// @notice `operator` holds `slot` with this key from the next formed epoch on.
+    /// @notice `operator` holds `slot` with this key from the next epoch on.
     event MemberRegistered(address indexed operator, uint256 indexed slot, bytes publicKey);
-    /// @notice `slot` is free from the next formed epoch on.
+    /// @notice `operator` no longer holds `slot` from the next epoch on.
     event MemberRemoved(address indexed operator, uint256 indexed slot);
-    /// @notice The committee of `epoch` is formed. `keySet` is new when `keysWritten`.
+    /// @notice Keys of members were written; `keyed` tells the slots that have one.
+    event KeySetWritten(address indexed keySet, uint256 keyed);
+    /// @notice The committee of `epoch` is formed. `keysWritten`: this call wrote `keySet`.
     event EpochFormed(
         uint256 indexed epoch,
         bytes32 seed,
@@ -46,13 +51,13 @@ interface IDaCommittee {
     error NotDeployer(address caller);
     error NotAuthorized(address caller);
     error InvalidParams();
-    error NotOperator(address account);
     error NotMember(address account);
     error WrongKeyLength(uint256 lengthBytes);
     error WrongSignatureLength(uint256 lengthBytes);
     error KeyIsInfinity();
     /// @notice The key is no point of the curve in canonical form.
     error KeyNotOnCurve();
+    error KeyNotInSubgroup();
     /// @notice Another operator holds this key.
     error KeyTaken(address operator);
     /// @notice The proof of possession does not verify for this operator, chain and contract.
@@ -64,6 +69,8 @@ interface IDaCommittee {
     error StakeSuffices(address operator, uint256 backingWei);
     error EpochAlreadyFormed(uint256 epoch);
     error EpochUnknown(uint256 epoch);
+    /// @notice A change of `slot` for this epoch has still to be written: `newEpoch` or `writeKeys` does it.
+    error KeysNotWritten(uint256 slot);
     error NoMembers(uint256 epoch);
     error NoSigners();
     /// @notice The slot has no key or no column in that epoch.
@@ -76,21 +83,26 @@ interface IDaCommittee {
     /// @notice Connects the committee to the contracts that may use it, once, by the deployer.
     function wire(address dataAvailability, address prover, address court) external;
 
-    /// @notice Joins with a key, or changes the sender's key, from the next formed epoch on.
+    /// @notice Joins with a key, or changes the sender's key, from the next epoch on: who sits in an epoch is fixed
+    /// before its seed is known.
     /// @param publicKey 128 bytes, not infinity
     /// @param proofOfPossession 256 bytes: signature by the key over `keyDigest`
-    /// @param replaced the member to replace when all slots are taken, else the zero address
+    /// @param replaced a member with less stake, whose slot the sender takes if no slot is free; else the zero address
     function register(bytes calldata publicKey, bytes calldata proofOfPossession, address replaced) external;
 
-    /// @notice Gives the sender's slot up from the next formed epoch on.
+    /// @notice Gives the sender's slot up from the next epoch on.
     function resign() external;
 
-    /// @notice Removes a member whose stake has fallen below the minimum. Anyone.
+    /// @notice Removes a member whose backing has fallen below the minimum, from the next epoch on. Anyone.
     function drop(address operator) external;
 
     /// @notice Forms the committee of the current epoch. Anyone, once; repaid from DA fees as far as they reach.
     /// @param headerRlp RLP header of the epoch's first block; may be empty when the Beacon already has the seed
     function newEpoch(bytes calldata headerRlp) external returns (uint256 epoch);
+
+    /// @notice Writes the key set of the current epoch's members if it changed, as `newEpoch` does, without forming
+    /// the epoch. Anyone; not repaid.
+    function writeKeys() external returns (address keySet);
 
     /// @notice Slashes a member's stake. Only prover and court.
     /// @param faultId unique per calling contract
@@ -120,6 +132,9 @@ interface IDaCommittee {
     /// @notice The member that holds `column` in `epoch`.
     function ownerOf(uint256 epoch, uint256 column) external view returns (address operator);
 
+    /// @notice The members that hold the 128 columns of `epoch`, by column.
+    function ownersOf(uint256 epoch) external view returns (address[] memory operators);
+
     /// @notice The member in `slot` when the keys of `epoch` were written; zero if none.
     function operatorAt(uint256 epoch, uint256 slot) external view returns (address operator);
 
@@ -129,10 +144,11 @@ interface IDaCommittee {
     /// @notice Bit k: `slot` holds column k in `epoch`.
     function columnsOf(uint256 epoch, uint256 slot) external view returns (uint256 columns);
 
-    /// @notice The slot of a registered operator, and whether it is one.
+    /// @notice Whether `operator` is a member now or from the next epoch on, and its slot.
     function slotOf(address operator) external view returns (bool registered, uint256 slot);
 
-    /// @notice Whether the stake of `operator` no longer reaches the minimum: its columns pass to successors.
+    /// @notice Whether what can be slashed of `operator` no longer reaches the minimum: its columns pass to successors.
+    /// @dev Stake that has asked to leave still counts: asking does not end a duty.
     function isOut(address operator) external view returns (bool);
 
     function params() external view returns (DaCommitteeParams memory);
