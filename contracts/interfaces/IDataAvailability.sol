@@ -54,6 +54,8 @@ enum DaStatus {
 /// @param forfeited bit k: the pay of column k is lost (missed audit or conviction)
 /// @param convictedAtBlock when the court convicted it, 0 if never
 /// @param finalAtBlock when it became FINAL, 0 if it is not
+/// @param confirmedAtBlock when it was last confirmed, 0 if never
+/// @param claimed whether its fee has been shared
 struct DaBlob {
     DaStatus status;
     address disperser;
@@ -67,10 +69,23 @@ struct DaBlob {
     uint64 expiresAt;
     uint64 finalAtBlock;
     uint64 convictedAtBlock;
+    uint64 confirmedAtBlock;
+    bool claimed;
     uint128 feeWei;
     uint128 columns;
     uint128 forfeited;
     bytes32 commitmentsRoot;
+    bytes32 cellsRoot;
+}
+
+/// @notice What an audit needs of a blob. `confirmedAtBlock`: when columns were last added, 0 if never confirmed.
+struct DaAudit {
+    bytes32 blobId;
+    uint64 epoch;
+    uint64 confirmedAtBlock;
+    uint64 expiresAt;
+    uint16 blobCount;
+    uint128 columns;
     bytes32 cellsRoot;
 }
 
@@ -81,6 +96,7 @@ struct DaBlob {
 /// @param finalColumns quorum of FINAL, with `finalAdversary` columns in bad hands
 /// @param confirmBlocks blocks after submission within which a blob may be confirmed
 /// @param minRetentionPeriods least and `maxRetentionPeriods` most time from submission to expiry
+/// @param bucketPeriods expiries fall on multiples of this
 /// @param disputePeriods how long after expiry faults may still be proved
 /// @param maintenanceBps share of a fee that goes to the pot (bounties, forming committees)
 /// @param unconfirmedBps share of the fee kept when a blob is not confirmed
@@ -94,6 +110,7 @@ struct DaParams {
     uint32 confirmBlocks;
     uint32 minRetentionPeriods;
     uint32 maxRetentionPeriods;
+    uint32 bucketPeriods;
     uint32 disputePeriods;
     uint16 maintenanceBps;
     uint16 unconfirmedBps;
@@ -129,14 +146,19 @@ interface IDataAvailability is IStakedService {
     error NotDeployer(address caller);
     error NotAuthorized(address caller);
     error InvalidParams();
+    /// @notice Stake could leave before the last fault that it answers for can be proved.
+    error ExitDelayTooShort(uint256 neededPeriods, uint256 exitDelayPeriods);
     /// @notice `quorum >= adversary + 64` does not hold.
     error UnsafeQuorum(uint256 quorumColumns, uint256 adversaryColumns);
     error WrongVersion(uint256 version);
     error WrongChain(uint256 expected, uint256 got);
     error WrongContract(address expected, address got);
     error WrongEpoch(uint256 expected, uint256 got);
+    /// @notice No committee has been formed yet.
+    error NoCommittee();
     error NonceUsed(address disperser, uint256 epoch, uint256 nonce);
     error BlobCountMismatch(uint256 blobCount, uint256 payloadBytes);
+    /// @notice An expiry lies in this range, on a bucket, and early enough that who attests now can still be slashed.
     error WrongExpiry(uint256 expiresAt, uint256 earliest, uint256 latest);
     error DisperserSignatureInvalid(address disperser);
     error InsufficientBond(address disperser, uint256 neededWei, uint256 backingWei);
@@ -145,6 +167,7 @@ interface IDataAvailability is IStakedService {
     error AlreadySubmitted(bytes32 blobId);
     error BlobUnknown(bytes32 blobId);
     error NotConfirmable(bytes32 blobId, DaStatus status);
+    error NotClaimable(bytes32 blobId, DaStatus status);
     error ConfirmationClosed(bytes32 blobId, uint256 closedAtBlock);
     error ConfirmationOpen(bytes32 blobId, uint256 closesAtBlock);
     error BlobIsConvicted(bytes32 blobId);
@@ -154,9 +177,12 @@ interface IDataAvailability is IStakedService {
     error NothingAdded(uint256 columns, uint256 before);
     error TooEarly(uint256 period, uint256 readyAtPeriod);
     error AlreadyClaimed(bytes32 blobId);
+    error WrongCommitmentPath(bytes32 blobId, uint256 blobIndex);
+    error ZeroAddress();
     error NothingToWithdraw(address account);
     error TransferFailed(address to, uint256 amountWei);
 
+    /// @notice Connects the ledger to the contracts that may instruct it, once, by the deployer.
     function wire(address prover, address court) external;
 
     /// @notice Puts a signed header on chain and pays for it: `feeOf`. Anyone; what is paid too much is credited.
@@ -194,9 +220,16 @@ interface IDataAvailability is IStakedService {
     /// @notice What the members sign for a blob.
     function attestationDigest(bytes32 blobId, uint256 epoch) external view returns (bytes32);
 
+    /// @notice What a blob costs for so many periods, the present one included.
     function feeOf(uint256 blobCount, uint256 retentionPeriods) external view returns (uint256);
 
     function blobOf(bytes32 blobId) external view returns (DaBlob memory);
+
+    /// @notice What the prover needs of blob `number`, in one read.
+    function auditOf(uint256 number) external view returns (DaAudit memory);
+
+    /// @notice First period in which nobody needs to hold blob `number` any more.
+    function expiryOf(uint256 number) external view returns (uint256 period);
 
     /// @notice The id of blob `number` (from 1); zero if there is none.
     function blobAt(uint256 number) external view returns (bytes32 blobId);
@@ -223,6 +256,9 @@ interface IDataAvailability is IStakedService {
         view
         returns (bytes32);
 
+    /// @notice Whether a disperser has lost its bond to the court: it cannot submit any more.
+    function isConvicted(address disperser) external view returns (bool);
+
     function isNonceUsed(address disperser, uint256 epoch, uint256 nonce) external view returns (bool);
 
     function potWei() external view returns (uint256);
@@ -231,6 +267,9 @@ interface IDataAvailability is IStakedService {
 
     /// @notice Fees in escrow, pot and credits: all that this contract owes.
     function accountedWei() external view returns (uint256);
+
+    /// @notice Expiries fall on multiples of this.
+    function bucketPeriods() external view returns (uint256);
 
     function params() external view returns (DaParams memory);
 }

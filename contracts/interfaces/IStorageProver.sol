@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.26;
 
+import {IAuditLine} from "./IAuditLine.sol";
 import {IStakedService} from "./IStakedService.sol";
 
 /// @notice A custody leaf with its path to the deal's custody root.
@@ -15,25 +16,6 @@ struct LineEntry {
     uint64 start;
     uint64 sectors;
     uint64 txSeq;
-}
-
-/// @notice Figures of the audit line that hold for one period.
-struct LineFigures {
-    uint64 tail;
-    uint64 end;
-    uint64 live;
-}
-
-/// @notice An opened period: its seed and what is drawn in it. Bit j of `resolved`: draw j is resolved, for j below
-/// 128.
-struct Round {
-    bytes32 seed;
-    uint64 tail;
-    uint64 span;
-    uint64 live;
-    uint32 draws;
-    uint128 bountyWei;
-    uint128 resolved;
 }
 
 /// @notice Numbers of a network that audits depend on.
@@ -55,21 +37,9 @@ struct ProverParams {
 /// @title Proof of random access: audit line, rounds, draws, answers, misses.
 /// @notice Also the storage service registered in Staking: it slashes, and says how much of an allocation custody
 /// binds.
-interface IStorageProver is IStakedService {
+interface IStorageProver is IStakedService, IAuditLine {
     /// @notice A deal got the positions [start, start + sectors) of the audit line; also after a compaction.
     event Appended(uint256 indexed entryIndex, uint256 indexed txSeq, uint256 start, uint256 sectors);
-    event TailMoved(uint256 tail, uint256 tailEntry);
-    /// @notice A period was opened: draw j falls on tail + keccak256(abi.encode(seed, j)) % span.
-    event RoundOpened(
-        uint256 indexed period,
-        bytes32 seed,
-        uint256 tail,
-        uint256 span,
-        uint256 live,
-        uint256 draws,
-        uint256 bountyWei,
-        address indexed opener
-    );
     event Answered(
         uint256 indexed period,
         uint256 indexed draw,
@@ -90,19 +60,7 @@ interface IStorageProver is IStakedService {
 
     error AlreadyWired();
     error NotDeployer(address caller);
-    error NotAuthorized(address caller);
-    error InvalidParams();
-    error RoundNotOpen(uint256 period);
-    error RoundAlreadyOpen(uint256 period);
-    error NotThisPeriod(uint256 period, uint256 current);
-    error PinWindowClosed(uint256 period, uint256 closedAtBlock);
-    error AnswerWindowClosed(uint256 period, uint256 closedAtBlock);
-    error ReportWindowNotOpen(uint256 period, uint256 opensAtBlock);
-    error ReportWindowClosed(uint256 period, uint256 closedAtBlock);
     error NoLiveSectors(uint256 period);
-    error DrawOutOfRange(uint256 draw, uint256 draws);
-    error DrawAlreadyResolved(uint256 period, uint256 draw);
-    error NotInEntry(uint256 entryIndex, uint256 position);
     /// @notice The draw fell on a deal that was not live: it needs no answer.
     error DeadRange(uint256 txSeq, uint256 period);
     error WrongCustodyProof(uint256 txSeq, uint256 shardIndex);
@@ -112,20 +70,12 @@ interface IStorageProver is IStakedService {
     error NotSuspended(address provider);
     error StillStruck(address provider, uint256 strikes);
     error InsufficientStake(address provider, uint256 neededWei, uint256 backingWei);
-    /// @notice The line's figures lag behind: call `roll` first.
-    error LineBehind(uint256 reachedPeriod, uint256 current);
-    error NothingToMove();
 
     /// @notice Connects the prover to the market, once, by the deployer.
     function wire(address market_) external;
 
     /// @notice Gives a deal the next positions of the audit line, from the next period on. Only market.
     function append(uint256 txSeq, uint256 length, uint256 endPeriod) external returns (uint256 entryIndex);
-
-    /// @notice Pins the seed of the present period (if nobody has) and opens its round. Anyone; paid one bounty from
-    /// the pot.
-    /// @param headerRlp RLP header of the period's first block; may be empty when the Beacon already has the seed.
-    function openRound(uint256 period, bytes calldata headerRlp) external returns (uint256 draws);
 
     /// @notice Answers a draw. Anyone may send it; the bounty is the custodian's.
     /// @param sector The 256 bytes drawn.
@@ -147,34 +97,9 @@ interface IStorageProver is IStakedService {
     /// provider itself: back in service it can be slashed again.
     function reinstate(address provider) external;
 
-    /// @notice Moves the tail past dead entries, and appends live ones anew when the line is mostly dead. Bounded, by
-    /// anyone.
-    function moveTail(uint256 maxEntries) external returns (uint256 moved);
-
-    /// @notice Brings the line's figures up to the present period over at most `maxBuckets` expiry buckets.
-    function roll(uint256 maxBuckets) external returns (uint256 reachedPeriod);
-
     function params() external view returns (ProverParams memory);
     function market() external view returns (address);
-    function entryCount() external view returns (uint256);
     function entry(uint256 entryIndex) external view returns (LineEntry memory);
-    function tailEntry() external view returns (uint256);
-
-    /// @notice Figures that hold in the present period.
-    function figures() external view returns (LineFigures memory);
-
-    /// @notice Figures as they will hold from the next period on, endings at its boundary included.
-    function nextFigures() external view returns (LineFigures memory);
-    function round(uint256 period) external view returns (Round memory);
-    function isResolved(uint256 period, uint256 draw) external view returns (bool);
-    function drawPosition(uint256 period, uint256 draw) external view returns (uint256);
-    function strikesOf(address provider) external view returns (uint256);
-
-    /// @notice First block in which the step is no longer possible: pin, answer, report.
-    function windowsOf(uint256 period)
-        external
-        view
-        returns (uint256 pinCloses, uint256 answerCloses, uint256 reportCloses);
 
     /// @notice What a miss costs at these figures, before the cap at the provider's lock.
     function slashWei(uint256 pricePerSectorPeriod, uint256 live) external view returns (uint256);

@@ -2,57 +2,33 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
 import {IStakedService} from "../interfaces/IStakedService.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
-import {CustodyView} from "../interfaces/IStorageMarket.sol";
-import {CustodyProof, IStorageProver, LineEntry, ProverParams, Round} from "../interfaces/IStorageProver.sol";
+import {CustodyView, IStorageMarket} from "../interfaces/IStorageMarket.sol";
+import {CustodyProof, IStorageProver, LineEntry, ProverParams} from "../interfaces/IStorageProver.sol";
 import {IStorageStreams} from "../interfaces/IStorageStreams.sol";
 import {CustodyLib} from "../libraries/CustodyLib.sol";
-import {DrawLib} from "../libraries/DrawLib.sol";
 import {MerkleLib} from "../libraries/MerkleLib.sol";
-import {AuditLine} from "./AuditLine.sol";
+import {AuditLine} from "../staking/AuditLine.sol";
+import {AuditRounds} from "../staking/AuditRounds.sol";
 
 /// @title StorageProver
 /// @notice Proof of random access. Holds no money. Clock: block numbers, cut into periods by the Beacon.
-/// @dev A draw of period p, B the period's first block, W the window:
+/// @dev The life of a draw, and invariants 1 and 2: see `AuditRounds`. 3 to 5: see `AuditLine`.
 ///
-///   B ---------- B + W ----------- B + 2 W ---------- B + 3 W <= next B
-///   openRound ---^
-///   drawn -------answer----------> Answered
-///       \------------------------------reportMiss---> Missed      (neither: no pay lost, no bounty)
+///   provider:  serving --maxStrikes misses, or stake below its need--> suspended --reinstate--> serving
 ///
-/// Invariants:
-/// 1. Who must answer a draw is fixed by the figures and custody at the boundary: nothing done in a period changes its
-///    draws.
-/// 2. A draw is resolved at most once: one bounty, or one slash.
-/// 3 to 5: see `AuditLine`.
 /// 6. Of a slash at most half comes back to its reporter, bounty included: reporting oneself never pays.
-contract StorageProver is AuditLine {
-    using SafeCast for uint256;
-
-    uint256 private constant BPS = 10_000;
-
-    /// @dev The ring of strikes is one word of periods.
-    uint256 private constant RING_SIZE = 8;
-    uint256 private constant RING_BITS = 32;
-
-    /// @dev Draws whose bits share a slot with the round's bounty, which every answer reads anyway.
-    uint256 private constant ROUND_DRAWS = 128;
-
+contract StorageProver is IStorageProver, AuditRounds {
     /// @dev Lowest factor at which dropping data does not pay.
     uint256 private constant MIN_SLASH_FACTOR = 4;
 
-    IBeacon private immutable _beacon;
+    address private immutable _deployer;
     IStaking private immutable _staking;
     IStorageStreams private immutable _streams;
-    uint256 private immutable _targetDraws;
-    uint256 private immutable _windowBlocks;
     uint256 private immutable _slashFactor;
     uint256 private immutable _maxStrikes;
-    uint256 private immutable _strikeWindowPeriods;
-    uint256 private immutable _reporterBps;
 
     /// @dev A draw, found on the line and in its deal.
     struct Place {
@@ -63,49 +39,38 @@ contract StorageProver is AuditLine {
         uint256 pricePerSectorPeriod;
     }
 
-    mapping(uint256 period => Round) private _rounds;
-    mapping(uint256 period => mapping(uint256 word => uint256 bits)) private _laterResolved;
-    mapping(address provider => uint256 periods) private _strikes;
+    IStorageMarket private _market;
 
     constructor(IBeacon beacon, IStaking staking, IStorageStreams streams, ProverParams memory params_)
-        AuditLine(beacon, streams.bucketPeriods())
+        AuditRounds(
+            beacon,
+            streams.bucketPeriods(),
+            Terms(params_.targetDraws, params_.windowBlocks, params_.strikeWindowPeriods, params_.reporterBps)
+        )
     {
         require(
-            params_.targetDraws != 0 && params_.windowBlocks != 0 && 3 * uint256(params_.windowBlocks) <= _periodBlocks
-                && params_.slashFactor >= MIN_SLASH_FACTOR && params_.maxStrikes != 0 && params_.maxStrikes <= RING_SIZE
-                && params_.strikeWindowPeriods != 0 && params_.reporterBps <= BPS / 2,
+            params_.slashFactor >= MIN_SLASH_FACTOR && params_.maxStrikes != 0 && params_.maxStrikes <= RING_SIZE,
             InvalidParams()
         );
-        _beacon = beacon;
+        _deployer = msg.sender;
         _staking = staking;
         _streams = streams;
-        _targetDraws = params_.targetDraws;
-        _windowBlocks = params_.windowBlocks;
         _slashFactor = params_.slashFactor;
         _maxStrikes = params_.maxStrikes;
-        _strikeWindowPeriods = params_.strikeWindowPeriods;
-        _reporterBps = params_.reporterBps;
     }
 
     /// @inheritdoc IStorageProver
-    function openRound(uint256 period, bytes calldata headerRlp) external returns (uint256 draws) {
-        uint256 current = _currentPeriod();
-        require(period == current, NotThisPeriod(period, current));
-        require(_rounds[period].seed == 0, RoundAlreadyOpen(period));
-        uint256 closesAt = _boundary(period) + _windowBlocks;
-        require(block.number < closesAt, PinWindowClosed(period, closesAt));
-        _rollFully();
-        Present memory present = _now;
-        require(present.live != 0, NoLiveSectors(period));
+    function wire(address market_) external {
+        require(msg.sender == _deployer, NotDeployer(msg.sender));
+        require(address(_market) == address(0), AlreadyWired());
+        require(market_ != address(0), InvalidParams());
+        _market = IStorageMarket(market_);
+    }
 
-        bytes32 seed = _beacon.seedOf(period);
-        if (seed == 0) seed = _beacon.pin(period, headerRlp);
-        uint64 span = present.end - present.tail;
-        draws = DrawLib.count(_targetDraws, span, present.live);
-        uint256 bountyWei = _streams.openRound(period, draws, msg.sender);
-        _rounds[period] =
-            Round(seed, present.tail, span, present.live, draws.toUint32(), bountyWei.toUint128(), 0);
-        emit RoundOpened(period, seed, present.tail, span, present.live, draws, bountyWei, msg.sender);
+    /// @inheritdoc IStorageProver
+    function append(uint256 txSeq, uint256 length, uint256 endPeriod) external returns (uint256 entryIndex) {
+        require(msg.sender == address(_market), NotAuthorized(msg.sender));
+        return _append(txSeq, length, endPeriod);
     }
 
     /// @inheritdoc IStorageProver
@@ -117,8 +82,7 @@ contract StorageProver is AuditLine {
         bytes32[] calldata path,
         CustodyProof calldata custody
     ) external {
-        uint256 closesAt = _boundary(period) + 2 * _windowBlocks;
-        require(block.number < closesAt, AnswerWindowClosed(period, closesAt));
+        _requireAnswerWindow(period);
         Place memory place = _resolve(period, draw, entryIndex, custody);
         require(sector.length == MerkleLib.SECTOR_BYTES, WrongSectorLength(sector.length));
         require(
@@ -133,14 +97,12 @@ contract StorageProver is AuditLine {
 
     /// @inheritdoc IStorageProver
     function reportMiss(uint256 period, uint256 draw, uint256 entryIndex, CustodyProof calldata custody) external {
-        uint256 opensAt = _boundary(period) + 2 * _windowBlocks;
-        require(block.number >= opensAt, ReportWindowNotOpen(period, opensAt));
-        require(block.number < opensAt + _windowBlocks, ReportWindowClosed(period, opensAt + _windowBlocks));
+        _requireReportWindow(period);
         Place memory place = _resolve(period, draw, entryIndex, custody);
         address provider = custody.provider;
         require(!_streams.isSuspended(provider), ProviderAlreadySuspended(provider));
 
-        _strikes[provider] = (_strikes[provider] << RING_BITS) | period;
+        _addStrike(provider, period);
         _streams.forfeit(provider);
         uint256 slashedWei = _slash(provider, place.pricePerSectorPeriod, period, draw);
         emit Missed(period, draw, provider, place.txSeq, place.shardIndex, slashedWei, msg.sender);
@@ -150,7 +112,7 @@ contract StorageProver is AuditLine {
         ) {
             _streams.suspend(provider);
         }
-        uint256 bountyWei = Math.min(_rounds[period].bountyWei, slashedWei * (BPS / 2 - _reporterBps) / BPS);
+        uint256 bountyWei = _reportBounty(period, slashedWei);
         if (bountyWei != 0) _streams.payBounty(msg.sender, bountyWei);
     }
 
@@ -184,40 +146,14 @@ contract StorageProver is AuditLine {
     }
 
     /// @inheritdoc IStorageProver
-    function round(uint256 period) external view returns (Round memory) {
-        return _rounds[period];
+    function market() external view returns (address) {
+        return address(_market);
     }
 
     /// @inheritdoc IStorageProver
-    function isResolved(uint256 period, uint256 draw) public view returns (bool) {
-        if (draw < ROUND_DRAWS) return (_rounds[period].resolved >> draw) & 1 != 0;
-        return (_laterResolved[period][draw / 256] >> (draw % 256)) & 1 != 0;
-    }
-
-    /// @inheritdoc IStorageProver
-    function drawPosition(uint256 period, uint256 draw) public view returns (uint256) {
-        Round storage opened = _rounds[period];
-        require(opened.seed != 0, RoundNotOpen(period));
-        require(draw < opened.draws, DrawOutOfRange(draw, opened.draws));
-        return DrawLib.position(opened.seed, draw, opened.tail, opened.span);
-    }
-
-    /// @inheritdoc IStorageProver
-    function strikesOf(address provider) public view returns (uint256 count) {
-        uint256 current = _currentPeriod();
-        for (uint256 ring = _strikes[provider]; ring != 0; ring >>= RING_BITS) {
-            if ((ring & type(uint32).max) + _strikeWindowPeriods > current) ++count;
-        }
-    }
-
-    /// @inheritdoc IStorageProver
-    function windowsOf(uint256 period)
-        external
-        view
-        returns (uint256 pinCloses, uint256 answerCloses, uint256 reportCloses)
-    {
-        uint256 boundary = _boundary(period);
-        return (boundary + _windowBlocks, boundary + 2 * _windowBlocks, boundary + 3 * _windowBlocks);
+    function entry(uint256 entryIndex) external view returns (LineEntry memory) {
+        Stretch memory stretch = _stretches[entryIndex];
+        return LineEntry(stretch.start, stretch.length, stretch.id);
     }
 
     /// @inheritdoc IStorageProver
@@ -230,19 +166,14 @@ contract StorageProver is AuditLine {
         private
         returns (Place memory place)
     {
-        uint256 position = drawPosition(period, draw);
-        require(!isResolved(period, draw), DrawAlreadyResolved(period, draw));
-        LineEntry memory entry_ = _entries[entryIndex];
-        require(
-            position >= entry_.start && position - entry_.start < entry_.sectors, NotInEntry(entryIndex, position)
-        );
-        CustodyView memory held = _market.custodyAt(entry_.txSeq, period);
-        require(held.live, DeadRange(entry_.txSeq, period));
-        place.txSeq = entry_.txSeq;
+        (uint256 txSeq, uint256 offset) = _locate(period, draw, entryIndex);
+        CustodyView memory held = _market.custodyAt(txSeq, period);
+        require(held.live, DeadRange(txSeq, period));
+        place.txSeq = txSeq;
         place.shardHeight = held.shardHeight;
         place.pricePerSectorPeriod = held.pricePerSectorPeriod;
-        place.shardIndex = (position - entry_.start) >> held.shardHeight;
-        place.sector = (position - entry_.start) & ((1 << held.shardHeight) - 1);
+        place.shardIndex = offset >> held.shardHeight;
+        place.sector = offset & ((1 << held.shardHeight) - 1);
         bytes32 leaf = CustodyLib.leaf(place.shardIndex, custody.provider, custody.shardRoot);
         require(
             CustodyLib.verify(held.custodyRoot, held.shards, place.shardIndex, leaf, custody.path),
@@ -251,9 +182,20 @@ contract StorageProver is AuditLine {
         _markResolved(period, draw);
     }
 
-    function _markResolved(uint256 period, uint256 draw) private {
-        if (draw < ROUND_DRAWS) _rounds[period].resolved |= uint128(1 << draw);
-        else _laterResolved[period][draw / 256] |= 1 << (draw % 256);
+    /// @inheritdoc AuditRounds
+    function _fundRound(uint256 period, uint256 draws) internal override returns (uint256) {
+        require(draws != 0, NoLiveSectors(period));
+        return _streams.openRound(period, draws, msg.sender);
+    }
+
+    /// @inheritdoc AuditLine
+    function _endPeriodOf(uint256 txSeq) internal view override returns (uint256) {
+        return _market.endPeriodOf(txSeq);
+    }
+
+    /// @inheritdoc AuditLine
+    function _emitAppended(uint256 entryIndex, uint256 txSeq, uint256 start, uint256 sectors) internal override {
+        emit Appended(entryIndex, txSeq, start, sectors);
     }
 
     /// @dev At most the provider's lock: what it put up for the custody it took.

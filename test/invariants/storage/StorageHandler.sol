@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IAuditLine, Round} from "../../../contracts/interfaces/IAuditLine.sol";
 import {Submission} from "../../../contracts/interfaces/IFlow.sol";
 import {IStaking, Pool} from "../../../contracts/interfaces/IStaking.sol";
 import {Custodian, HandOver, IStorageMarket, SealRequest} from "../../../contracts/interfaces/IStorageMarket.sol";
-import {CustodyProof, IStorageProver, LineEntry, Round} from "../../../contracts/interfaces/IStorageProver.sol";
+import {CustodyProof, IStorageProver, LineEntry} from "../../../contracts/interfaces/IStorageProver.sol";
 import {CustodyLib} from "../../../contracts/libraries/CustodyLib.sol";
 import {StorageActors} from "./StorageActors.sol";
 import {StorageSystem} from "./StorageSystem.sol";
@@ -179,7 +180,7 @@ abstract contract StorageHandler is StorageActors {
         try prover.moveTail(1 + maxEntries % 4) {
             ++done["moveTail"];
         } catch (bytes memory reason) {
-            _expect(reason, IStorageProver.NothingToMove.selector);
+            _expect(reason, IAuditLine.NothingToMove.selector);
         }
     }
 

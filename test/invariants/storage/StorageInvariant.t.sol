@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IStaking, Pool} from "../../../contracts/interfaces/IStaking.sol";
-import {LineEntry, LineFigures} from "../../../contracts/interfaces/IStorageProver.sol";
+import {LineFigures} from "../../../contracts/interfaces/IAuditLine.sol";
+import {LineEntry} from "../../../contracts/interfaces/IStorageProver.sol";
 import {Cheating} from "./Cheats.sol";
 import {StorageHandler} from "./StorageHandler.sol";
 import {StorageSystem} from "./StorageSystem.sol";

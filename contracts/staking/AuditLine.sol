@@ -4,28 +4,35 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
-import {IStorageMarket} from "../interfaces/IStorageMarket.sol";
-import {IStorageProver, LineEntry, LineFigures} from "../interfaces/IStorageProver.sol";
+import {IAuditLine, LineFigures} from "../interfaces/IAuditLine.sol";
 import {ClockLib} from "../libraries/ClockLib.sol";
 
 /// @title AuditLine
-/// @notice The part of StorageProver that knows where stored sectors lie: draws fall on this line, not on the Flow.
+/// @notice Where the things that a prover audits lie: draws fall on this line. A thing (a deal, a blob) has an id, a
+/// length in positions (sectors, cells) and the period in which it ends.
 /// @dev Positions are handed out once and never again:
 ///
 ///   0 ....... tail ===live===dead===live=== end ---append--->
 ///              |--moveTail: over the dead, and the live once more at the end--^
 ///
-/// Invariants (numbered on from StorageProver):
-/// 3. next.live = sectors of all deals that live in the next period, before endings at its boundary = sum of later
+/// Invariants (numbered on from AuditRounds):
+/// 3. next.live = positions of all that lives in the next period, before endings at its boundary = sum of later
 ///    endings.
-/// 4. tail <= start of every live deal's newest entry: every live sector lies exactly once in [tail, end).
-/// 5. After `moveTail` has nothing to move, span <= 2 x live: a live sector's chance is at least D / live with at most
-///    2 D + 1 draws. Without it the draws stop at 8 D.
-abstract contract AuditLine is IStorageProver {
+/// 4. tail <= start of every live thing's newest entry: all that lives lies exactly once in [tail, end).
+/// 5. After `moveTail` has nothing to move, span <= 2 x live: a live position's chance is at least D / live with at
+///    most 2 D + 1 draws. Without it the draws stop at 8 D.
+abstract contract AuditLine is IAuditLine {
     using SafeCast for uint256;
 
     /// @dev Expiry buckets that one mutation may pass by the way; further back, `roll` comes first.
     uint256 private constant MAX_BUCKETS = 64;
+
+    /// @dev The positions [start, start + length) belong to `id`.
+    struct Stretch {
+        uint64 start;
+        uint64 length;
+        uint64 id;
+    }
 
     /// @dev Figures that hold in `period`.
     struct Present {
@@ -44,52 +51,31 @@ abstract contract AuditLine is IStorageProver {
         uint64 tailEntry;
     }
 
-    address private immutable _deployer;
     uint256 private immutable _startBlock;
     uint256 internal immutable _periodBlocks;
     uint256 private immutable _bucketPeriods;
 
-    IStorageMarket internal _market;
     Present internal _now;
     Coming private _next;
-    mapping(uint256 entryIndex => LineEntry) internal _entries;
-    mapping(uint256 period => uint256 sectors) private _ending;
+    mapping(uint256 entryIndex => Stretch) internal _stretches;
+    mapping(uint256 period => uint256 positions) private _ending;
 
     constructor(IBeacon beacon, uint256 bucketPeriods) {
-        _deployer = msg.sender;
         _startBlock = beacon.startBlock();
         _periodBlocks = beacon.periodBlocks();
         _bucketPeriods = bucketPeriods;
     }
 
-    /// @inheritdoc IStorageProver
-    function wire(address market_) external {
-        require(msg.sender == _deployer, NotDeployer(msg.sender));
-        require(address(_market) == address(0), AlreadyWired());
-        require(market_ != address(0), InvalidParams());
-        _market = IStorageMarket(market_);
-    }
-
-    /// @inheritdoc IStorageProver
-    function append(uint256 txSeq, uint256 length, uint256 endPeriod) external returns (uint256 entryIndex) {
-        require(msg.sender == address(_market), NotAuthorized(msg.sender));
-        uint256 current = _rollFully();
-        require(length != 0 && endPeriod > current + 1 && endPeriod % _bucketPeriods == 0, InvalidParams());
-        _ending[endPeriod] += length;
-        _next.live += length.toUint64();
-        return _appendEntry(txSeq, length);
-    }
-
-    /// @inheritdoc IStorageProver
+    /// @inheritdoc IAuditLine
     function moveTail(uint256 maxEntries) external returns (uint256 moved) {
         uint256 deadline = _rollFully() + 1;
         uint256 live = _next.live - _ending[deadline];
         while (moved < maxEntries && _next.tailEntry < _now.entries) {
-            LineEntry memory first = _entries[_next.tailEntry];
-            bool dead = _market.endPeriodOf(first.txSeq) <= deadline;
+            Stretch memory first = _stretches[_next.tailEntry];
+            bool dead = _endPeriodOf(first.id) <= deadline;
             if (!dead && _next.end - _next.tail <= 2 * live) break;
-            if (!dead) _appendEntry(first.txSeq, first.sectors);
-            _next.tail += first.sectors;
+            if (!dead) _appendStretch(first.id, first.length);
+            _next.tail += first.length;
             ++_next.tailEntry;
             ++moved;
         }
@@ -97,38 +83,28 @@ abstract contract AuditLine is IStorageProver {
         emit TailMoved(_next.tail, _next.tailEntry);
     }
 
-    /// @inheritdoc IStorageProver
+    /// @inheritdoc IAuditLine
     function roll(uint256 maxBuckets) external returns (uint256 reachedPeriod) {
         return _roll(maxBuckets);
     }
 
-    /// @inheritdoc IStorageProver
-    function market() external view returns (address) {
-        return address(_market);
-    }
-
-    /// @inheritdoc IStorageProver
+    /// @inheritdoc IAuditLine
     function entryCount() external view returns (uint256) {
         return _now.entries;
     }
 
-    /// @inheritdoc IStorageProver
-    function entry(uint256 entryIndex) external view returns (LineEntry memory) {
-        return _entries[entryIndex];
-    }
-
-    /// @inheritdoc IStorageProver
+    /// @inheritdoc IAuditLine
     function tailEntry() external view returns (uint256) {
         return _next.tailEntry;
     }
 
-    /// @inheritdoc IStorageProver
+    /// @inheritdoc IAuditLine
     function figures() external view returns (LineFigures memory) {
         Present memory present = _presentFully();
         return LineFigures(present.tail, present.end, present.live);
     }
 
-    /// @inheritdoc IStorageProver
+    /// @inheritdoc IAuditLine
     function nextFigures() external view returns (LineFigures memory) {
         Present memory present = _presentFully();
         Coming memory coming = _next;
@@ -136,12 +112,27 @@ abstract contract AuditLine is IStorageProver {
         return LineFigures(coming.tail, coming.end, live - _ending[uint256(present.period) + 1].toUint64());
     }
 
-    function _appendEntry(uint256 txSeq, uint256 length) private returns (uint256 entryIndex) {
+    /// @dev When the thing ends: it is dead from this period on.
+    function _endPeriodOf(uint256 id) internal view virtual returns (uint256);
+
+    /// @dev Tells of a new entry, in the words of the layer.
+    function _emitAppended(uint256 entryIndex, uint256 id, uint256 start, uint256 length) internal virtual;
+
+    /// @dev Gives a thing the next positions, from the next period on.
+    function _append(uint256 id, uint256 length, uint256 endPeriod) internal returns (uint256 entryIndex) {
+        uint256 current = _rollFully();
+        require(length != 0 && endPeriod > current + 1 && endPeriod % _bucketPeriods == 0, InvalidParams());
+        _ending[endPeriod] += length;
+        _next.live += length.toUint64();
+        return _appendStretch(id, length);
+    }
+
+    function _appendStretch(uint256 id, uint256 length) private returns (uint256 entryIndex) {
         uint64 start = _next.end;
         entryIndex = _now.entries++;
-        _entries[entryIndex] = LineEntry(start, length.toUint64(), txSeq.toUint64());
+        _stretches[entryIndex] = Stretch(start, length.toUint64(), id.toUint64());
         _next.end = start + length.toUint64();
-        emit Appended(entryIndex, txSeq, start, length);
+        _emitAppended(entryIndex, id, start, length);
     }
 
     function _rollFully() internal returns (uint256 current) {
