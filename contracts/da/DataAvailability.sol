@@ -391,7 +391,8 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
     /// @dev Bits set among the lower 128: pairs, nibbles, bytes, then the sum of the bytes.
     function _countColumns(uint256 columns) private pure returns (uint256) {
         columns -= (columns >> 1) & 0x55555555555555555555555555555555;
-        columns = (columns & 0x33333333333333333333333333333333) + ((columns >> 2) & 0x33333333333333333333333333333333);
+        columns = (columns & 0x33333333333333333333333333333333)
+            + ((columns >> 2) & 0x33333333333333333333333333333333);
         columns = (columns + (columns >> 4)) & 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
         return (columns * 0x01010101010101010101010101010101 >> 120) & 0xff;
     }
