@@ -98,7 +98,7 @@ export async function checkParity(
     if (!shard) throw new ZerogError('BAD_REQUEST', `there is no shard ${index}`)
     const key = { txSeq: view.txSeq, index }
     if (shard.provider === self.toLowerCase()) {
-      return Promise.all(sectors.map(async (sector) => (await shards.chunk(key, 0, sector)).bytes))
+      return (await shards.chunks(key, 0, sectors)).map(({ bytes }) => bytes)
     }
     const request = {
       provider: shard.provider,

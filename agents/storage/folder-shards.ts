@@ -13,6 +13,9 @@ import { BLOCK_HEIGHT, createShardHasher, levelsBytes, pathInBlock, siblingOffse
 import { openShardRecords, type ShardRecord } from './shard-records.ts'
 import type { ShardInfo, ShardKey, ShardStore } from './shard-store.ts'
 
+/** Levels up to this length are read in one piece: cheaper than a dozen reads of 32 B for every chunk. */
+const WHOLE_LEVELS_BYTES = 256 * 1024
+
 export declare namespace openFolderShards {
   type Options = {
     folder: string
@@ -114,16 +117,23 @@ export async function openFolderShards({
     return bytes
   }
 
-  /** Siblings from the root of a whole block (or higher, or the shard) up to the shard's root. */
-  async function siblings(record: ShardRecord, height: number, index: number): Promise<Uint8Array[]> {
+  /** Siblings from the roots of whole blocks (or higher, or the shard) up to the shard's root, for each of `indexes`. */
+  async function siblings(
+    record: ShardRecord,
+    height: number,
+    indexes: readonly number[],
+  ): Promise<Uint8Array[][]> {
     const shardHeight = Math.log2(record.bytes / SECTOR_BYTES)
-    const offsets = height < BLOCK_HEIGHT ? [] : siblingOffsets(shardHeight, height, index)
-    if (offsets.length === 0) return []
-    return readRanges(
-      record,
-      'levels',
-      offsets.map((start) => ({ start, length: HASH_BYTES })),
-    )
+    if (height < BLOCK_HEIGHT || height === shardHeight) return indexes.map(() => [])
+    const offsets = indexes.map((index) => siblingOffsets(shardHeight, height, index))
+    const size = levelsBytes(shardHeight)
+    if (size <= WHOLE_LEVELS_BYTES) {
+      const levels = await readAt(record, 'levels', 0, size)
+      return offsets.map((each) => each.map((start) => levels.slice(start, start + HASH_BYTES)))
+    }
+    const ranges = offsets.flat().map((start) => ({ start, length: HASH_BYTES }))
+    const nodes = await readRanges(record, 'levels', ranges)
+    return offsets.map(({ length }, i) => nodes.slice(i * length, (i + 1) * length))
   }
 
   const self: ShardStore = {
@@ -187,26 +197,40 @@ export async function openFolderShards({
     },
 
     chunk: async (key, height, index) => {
+      const [chunk] = await self.chunks(key, height, [index])
+      if (chunk === undefined) throw new ZerogError('RANGE_INVALID')
+      return chunk
+    },
+
+    chunks: async (key, height, indexes) => {
       const record = complete(key)
       const shardHeight = Math.log2(record.bytes / SECTOR_BYTES)
-      if (!(height >= 0 && height <= shardHeight && index >= 0 && index < 2 ** (shardHeight - height))) {
+      for (const index of indexes) {
+        if (height >= 0 && height <= shardHeight && index >= 0 && index < 2 ** (shardHeight - height))
+          continue
         throw new ZerogError('RANGE_INVALID', 'the shard has no such chunk', { meta: { height, index } })
       }
       const chunkBytes = 2 ** height * SECTOR_BYTES
       const blockHeight = Math.max(height, Math.min(BLOCK_HEIGHT, shardHeight))
-      const blockIndex = Math.floor(index / 2 ** (blockHeight - height))
       const blockBytes = 2 ** blockHeight * SECTOR_BYTES
-      const block = await readAt(record, 'shard', blockIndex * blockBytes, blockBytes)
-      const within = index - blockIndex * 2 ** (blockHeight - height)
-      const path = blockHeight > height ? pathInBlock(hasher, block, height, within) : []
-      path.push(...(await siblings(record, blockHeight, blockIndex)))
-      return { bytes: block.subarray(within * chunkBytes, (within + 1) * chunkBytes), path }
+      const perBlock = 2 ** (blockHeight - height)
+      const blockIndexes = indexes.map((index) => Math.floor(index / perBlock))
+      const ranges = blockIndexes.map((index) => ({ start: index * blockBytes, length: blockBytes }))
+      const blocks = await readRanges(record, 'shard', ranges)
+      const above = await siblings(record, blockHeight, blockIndexes)
+      return blocks.map((block, i) => {
+        const within = (indexes[i] ?? 0) % perBlock
+        const path = perBlock > 1 ? pathInBlock(hasher, block, height, within) : []
+        path.push(...(above[i] ?? []))
+        return { bytes: block.subarray(within * chunkBytes, (within + 1) * chunkBytes), path }
+      })
     },
 
     siblings: async (key, height, index) => {
       const record = records.get(key)
       if (!record || record.state === 'partial') throw new ZerogError('SHARD_UNKNOWN')
-      return siblings(record, height, index)
+      const [nodes = []] = await siblings(record, height, [index])
+      return nodes
     },
 
     verify: (key, signal) =>

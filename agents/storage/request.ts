@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 
@@ -104,38 +103,6 @@ export const signSchema = z.strictObject({
     .regex(/^0x[0-9a-fA-F]{64}$/, 'a hash: 0x and 64 hex digits')
     .transform((text) => text.toLowerCase()),
 })
-
-/** The pieces of a body, given up when nothing comes for `idleMs`. Errors: TIMEOUT, ABORTED. */
-export async function* bodyPieces(
-  body: Readable,
-  { idleMs, signal }: { idleMs: number; signal: AbortSignal },
-): AsyncGenerator<Uint8Array> {
-  // Left whole on the way out: who stops early may still want to read the rest, or to answer.
-  const pieces: AsyncIterator<Uint8Array> = body.iterator({ destroyOnReturn: false })
-  const { promise: givenUp, reject } = Promise.withResolvers<never>()
-  givenUp.catch(() => undefined)
-  const onAbort = () => reject(new ZerogError('ABORTED'))
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    for (;;) {
-      const timer = setTimeout(() => reject(new ZerogError('TIMEOUT', 'the body stopped coming')), idleMs)
-      const next = pieces.next().catch((cause) => {
-        throw new ZerogError('ABORTED', 'the sender went away', { cause })
-      })
-      try {
-        const piece = await Promise.race([next, givenUp])
-        if (piece.done) return
-        yield piece.value
-      } finally {
-        clearTimeout(timer)
-        next.catch(() => undefined)
-      }
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    pieces.return?.().catch(() => undefined)
-  }
-}
 
 function tooLarge(maxBytes: number): ZerogError {
   return new ZerogError('BODY_TOO_LARGE', `one PUT carries at most ${maxBytes} bytes`, { meta: { maxBytes } })

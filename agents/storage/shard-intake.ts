@@ -6,6 +6,7 @@ import { toHex } from '../../sdk/protocol/hex.ts'
 import {
   diskError,
   fileBytes,
+  isMissing,
   makeShardFolder,
   type ShardFile,
   type ShardKey,
@@ -17,7 +18,6 @@ import { createShardHasher, type ShardHasher } from './shard-levels.ts'
 import type { ShardRecord, ShardRecords } from './shard-records.ts'
 
 const REHASH_BYTES = 1024 * 1024
-const PIECE_BYTES = 256 * 1024
 /** Hash states kept in memory; one that falls out is rebuilt from the file. */
 const MAX_OPEN_PARTIALS = 64
 
@@ -69,11 +69,10 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
         meta: { offset: partial.offset },
       })
     }
-    await makeShardFolder(folder, record)
-    const handle = await openPartial(shardPath(folder, record, 'part'))
+    const handle = await openPartial(record)
     let at = start
     try {
-      for await (const piece of coalesced(body)) {
+      for await (const piece of body) {
         if (at + piece.length > start + length) {
           throw new ZerogError('BAD_REQUEST', 'the body is longer than its range')
         }
@@ -93,6 +92,17 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
     }
     if (at !== start + length) throw new ZerogError('BAD_REQUEST', 'the body is shorter than its range')
     return partial.offset
+  }
+
+  async function openPartial(record: ShardRecord): Promise<FileHandle> {
+    const path = shardPath(folder, record, 'part')
+    try {
+      return await open(path, 'r+')
+    } catch (error) {
+      if (!isMissing(error)) throw diskError(error)
+      await makeShardFolder(folder, record)
+      return await open(path, 'w+', 0o600)
+    }
   }
 
   /** Checks the root of a shard whose last byte has arrived and makes it durable; false when the root is another. */
@@ -169,33 +179,6 @@ export function keyText(key: ShardKey): string {
   return `${key.txSeq}/${key.index}`
 }
 
-/**
- * The same bytes in pieces of a quarter of a mebibyte, which hash and write faster than a socket's; what has come before an
- * error is given first. Pieces are only valid until the next.
- */
-async function* coalesced(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(PIECE_BYTES)
-  let filled = 0
-  let failure: { error: unknown } | undefined
-  try {
-    for await (const piece of body) {
-      for (let at = 0; at < piece.length; ) {
-        const taken = Math.min(piece.length - at, PIECE_BYTES - filled)
-        buffer.set(piece.subarray(at, at + taken), filled)
-        at += taken
-        filled += taken
-        if (filled < PIECE_BYTES) continue
-        yield buffer
-        filled = 0
-      }
-    }
-  } catch (error) {
-    failure = { error }
-  }
-  if (filled > 0) yield buffer.subarray(0, filled)
-  if (failure) throw failure.error
-}
-
 /** The first `length` bytes of a file, piece by piece; pieces are only valid until the next. */
 export async function* readPieces(path: string, length: number): AsyncGenerator<Uint8Array> {
   if (length === 0) return
@@ -210,14 +193,6 @@ export async function* readPieces(path: string, length: number): AsyncGenerator<
     }
   } finally {
     await handle.close()
-  }
-}
-
-async function openPartial(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r+')
-  } catch {
-    return await open(path, 'w+', 0o600)
   }
 }
 

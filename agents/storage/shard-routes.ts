@@ -2,10 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
 import type { HttpServer } from '../kernel/http.ts'
+import { bodyPieces } from './body-pieces.ts'
 import type { StorageContext } from './context.ts'
 import type { PermissionCheck } from './permission-check.ts'
 import {
-  bodyPieces,
   parseCount,
   parseCounts,
   parseHash,
@@ -14,7 +14,7 @@ import {
   parseTxSeq,
   parseUploadRange,
 } from './request.ts'
-import type { ShardChunk, ShardInfo, ShardKey } from './shard-store.ts'
+import type { ShardInfo, ShardKey } from './shard-store.ts'
 import { checkTerms } from './sign-custody.ts'
 import type { SubmissionViews } from './submission-view.ts'
 
@@ -168,8 +168,7 @@ export function addShardRoutes(
     if (chunks.length > 1 && chunks.length * 2 ** height > 2 ** MAX_CHUNK_HEIGHT) {
       throw new ZerogError('BAD_REQUEST', 'these chunks together are longer than the longest single one')
     }
-    const parts: ShardChunk[] = []
-    for (const chunk of chunks) parts.push(await shards.chunk(key, height, chunk))
+    const parts = await shards.chunks(key, height, chunks)
     const bytes = Buffer.concat(parts.map((part) => part.bytes))
     storageMetrics.servedBytes.inc(bytes.length)
     return reply

@@ -58,6 +58,8 @@ export type ShardStore = {
   stream(key: ShardKey, start: number, length: number): Promise<Readable>
   /** Chunk number `index` of 2^height sectors, with its path. */
   chunk(key: ShardKey, height: number, index: number): Promise<ShardChunk>
+  /** Several chunks of one height, for little more than the reads that one takes. */
+  chunks(key: ShardKey, height: number, indexes: readonly number[]): Promise<ShardChunk[]>
   /**
    * Siblings above block number `index` of 2^height sectors (a block or higher, or the whole shard), from a damaged
    * shard too: unproven until they lead to the root.
