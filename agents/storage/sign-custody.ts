@@ -1,6 +1,4 @@
-import { readStorageProvider } from '../../sdk/chain/operators.ts'
 import { read } from '../../sdk/chain/read.ts'
-import { readFigures, readProviderStream } from '../../sdk/chain/storage.ts'
 import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
 import { marketDomain, signStorageMessage } from '../../sdk/protocol/typed-data.ts'
 import type { StorageParts } from './context.ts'
@@ -112,17 +110,22 @@ async function checkStanding(
   view: SubmissionView,
   { ownCount, signal }: { ownCount: number; signal: AbortSignal },
 ): Promise<void> {
-  const [{ backingWei, needWei, suspended }, { next }, { rateNowWei, rateNextWei }, lockPeriods] =
-    await Promise.all([
-      readStorageProvider(chain, self, { signal }),
-      readFigures(chain, { signal }),
-      readProviderStream(chain, self, { signal }),
-      read(chain.contracts.streams.lockPeriods(), { signal }),
-    ])
+  const { prover, staking, streams } = chain.contracts
+  const [backingWei, needWei, suspended, { live }, [rateNowWei, rateNextWei], lockPeriods] = await read(
+    Promise.all([
+      staking.backing(self, chain.book.contracts.StorageProver.address),
+      streams.needOf(self),
+      streams.isSuspended(self),
+      prover.nextFigures(),
+      streams.rateOf(self),
+      streams.lockPeriods(),
+    ]),
+    { signal },
+  )
   if (suspended) throw new ZerogError('SUSPENDED', 'this provider is suspended')
   const added = BigInt(view.shards) * 2n ** BigInt(view.shardHeight)
   const { slashFactor, targetDraws } = chain.terms
-  const product = slashFactor * view.sectorPriceWei * (next.live + added)
+  const product = slashFactor * view.sectorPriceWei * (live + added)
   const slashWei = (product + targetDraws - 1n) / targetDraws
   const rateWei = rateNextWei + view.shardRateWei * BigInt(ownCount)
   const lockWei = lockPeriods * (rateWei > rateNowWei ? rateWei : rateNowWei)
