@@ -1,10 +1,13 @@
 import { errorCode, isErrorCode, ZerogError } from '../protocol/errors.ts'
 
+/** A body that is read while it is sent; read anew should it have to be sent twice. A piece is only valid until the next. */
+export type StreamedBody = { readonly byteLength: number; pieces(): AsyncIterable<Uint8Array> }
+
 /** Where and how one HTTP request goes. `timeoutMs` covers all of it, the body included. */
 export type HttpRequest = {
   readonly method?: 'GET' | 'HEAD' | 'PUT' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | string
+  readonly body?: Uint8Array | string | StreamedBody
   readonly timeoutMs: number
   /** The answer's body may have this many bytes at most. */
   readonly maxBytes: number
@@ -13,11 +16,17 @@ export type HttpRequest = {
 
 export type HttpAnswer = { readonly status: number; readonly headers: Headers; readonly body: Uint8Array }
 
-/** What carries requests: sends one, and reads an answer of at most `maxBytes`; `signal` ends it. No redirects. */
-export type HttpTransport = (
-  url: string,
-  request: Omit<HttpRequest, 'timeoutMs' | 'signal'> & { readonly signal: AbortSignal },
-) => Promise<HttpAnswer>
+/**
+ * What carries requests: sends one, and reads an answer of at most `maxBytes`; `signal` ends it. No redirects. One that
+ * says `canStream` sends a {@link StreamedBody} as it is read; others are better given bodies that fit into memory.
+ */
+export type HttpTransport = {
+  (
+    url: string,
+    request: Omit<HttpRequest, 'timeoutMs' | 'signal'> & { readonly signal: AbortSignal },
+  ): Promise<HttpAnswer>
+  readonly canStream?: boolean
+}
 
 /**
  * One request with a time-out and a bounded answer. Redirects are not followed: an endpoint speaks for itself.
@@ -53,7 +62,7 @@ export const fetchTransport: HttpTransport = async (
     method,
     headers,
     // A view of shared memory is not a valid body; ours never is one.
-    ...(body === undefined ? {} : { body: body as BodyInit }),
+    ...(body === undefined ? {} : { body: (isStreamed(body) ? await gather(body) : body) as BodyInit }),
     redirect: 'error',
     signal,
   })
@@ -62,6 +71,21 @@ export const fetchTransport: HttpTransport = async (
     headers: response.headers,
     body: await boundedBody(response, maxBytes),
   }
+}
+
+function isStreamed(body: Uint8Array | string | StreamedBody): body is StreamedBody {
+  return typeof body === 'object' && 'pieces' in body
+}
+
+/** Browsers do not stream over HTTP/1.1. */
+async function gather({ byteLength, pieces }: StreamedBody): Promise<Uint8Array> {
+  const whole = new Uint8Array(byteLength)
+  let at = 0
+  for await (const piece of pieces()) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }
 
 /** The error of an answer that is longer than agreed. */

@@ -100,8 +100,9 @@ export function createPlacement(options: {
         {
           ref: { txSeq, index },
           root,
+          chunkBytes: candidate.chunkBytes,
           signal: AbortSignal.any([own, signal].filter((one) => one !== undefined)),
-          ...(options.chunkTimeoutMs === undefined ? {} : { chunkTimeoutMs: options.chunkTimeoutMs }),
+          ...(options.chunkTimeoutMs === undefined ? {} : { windowTimeoutMs: options.chunkTimeoutMs }),
           onBytes(bytes) {
             partBytes += bytes
             sentBytes += bytes

@@ -4,7 +4,14 @@ import { ZerogError } from '../protocol/errors.ts'
 import { HASH_BYTES, type Hasher } from '../protocol/hasher.ts'
 import { SECTOR_BYTES } from '../protocol/layout.ts'
 import { merkleRoot, verifyMerkleProof } from '../protocol/merkle.ts'
-import { answerJson, type HttpAnswer, type HttpRequest, type HttpTransport, httpRequest } from './http.ts'
+import {
+  answerJson,
+  type HttpAnswer,
+  type HttpRequest,
+  type HttpTransport,
+  httpRequest,
+  type StreamedBody,
+} from './http.ts'
 
 /** One shard of one deal. */
 export type ShardRef = { readonly txSeq: bigint; readonly index: number }
@@ -83,13 +90,15 @@ export type CustodyProposal = {
  */
 export type ProviderClient = {
   readonly endpoint: string
+  /** Whether `putChunk` sends a streamed body as it is read, so that a chunk need not fit into memory. */
+  readonly canStream: boolean
   info(limits?: Limits): Promise<ProviderInfo>
   /** What the provider has of a shard; undefined when nothing. */
   progress(ref: ShardRef, limits?: Limits): Promise<ShardProgress | undefined>
   /** Sends the bytes from `offset` on. Returns the offset that the provider has reached. */
   putChunk(
     ref: ShardRef,
-    piece: { root: string; offset: number; total: number; bytes: Uint8Array },
+    piece: { root: string; offset: number; total: number; bytes: Uint8Array | StreamedBody },
     limits?: Limits,
   ): Promise<ShardProgress>
   propose(txSeq: bigint, proposal: CustodyProposal, limits?: Limits): Promise<void>
@@ -152,6 +161,7 @@ export function createProviderClient(
 
   return {
     endpoint: base,
+    canStream: transport?.canStream === true,
     info: (limits) => askJson(infoSchema, 'info', {}, QUICK_MS, limits),
 
     async progress({ txSeq, index }, limits) {
@@ -167,9 +177,10 @@ export function createProviderClient(
     },
 
     async putChunk({ txSeq, index }, { root, offset, total, bytes }, limits) {
+      const length = bytes instanceof Uint8Array ? bytes.length : bytes.byteLength
       const headers = await authorized({
         'content-type': 'application/octet-stream',
-        'content-range': `bytes ${offset}-${offset + bytes.length - 1}/${total}`,
+        'content-range': `bytes ${offset}-${offset + length - 1}/${total}`,
       })
       const request = { method: 'PUT', headers, body: bytes } as const
       return askJson(putSchema, `shards/${txSeq}/${index}?root=${root}`, request, CHUNK_MS, limits)

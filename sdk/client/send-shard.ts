@@ -1,18 +1,20 @@
 import { errorCode, isZerogError, ZerogError } from '../protocol/errors.ts'
+import type { StreamedBody } from './http.ts'
 import { pause } from './pause.ts'
 import type { ProviderClient, ShardProgress, ShardRef } from './provider-client.ts'
 import type { ShardReader } from './shard-reader.ts'
 
-/** A provider slower than this while a chunk is under way is given up. */
+/** A provider slower than this while a window is under way is given up. */
 const MIN_BYTES_PER_SEC = 64 * 1024
-const MIN_CHUNK_MS = 10_000
+const MIN_WINDOW_MS = 10_000
 const MAX_ATTEMPTS = 4
 const FIRST_PAUSE_MS = 200
 /** A provider's view of the chain may lag behind ours by some blocks. */
 const LAG_MS = 20_000
 
 /**
- * Sends one shard from where the provider's copy ends, chunk by chunk, until the provider says that it is complete.
+ * Sends one shard from where the provider's copy ends, chunk by chunk, until the provider says that it is complete. A
+ * chunk is as long as the provider takes in one request where the transport streams, else one window of the reader.
  *
  * Errors: those of the provider; TIMEOUT when it is too slow; PEER_MISBEHAVED; FILE_CHANGED when the source has changed;
  * ABORTED.
@@ -22,16 +24,19 @@ export async function sendShard(
   options: {
     ref: ShardRef
     root: string
+    /** Longest chunk that the provider takes. */
+    chunkBytes: number
     signal?: AbortSignal
     onBytes?: (bytes: number) => void
-    chunkTimeoutMs?: number
+    /** Longest wait for one window of a chunk, and for the answer after the last. */
+    windowTimeoutMs?: number
   },
 ): Promise<void> {
   const { ref, root, signal, onBytes } = options
   const total = reader.shardBytes
   const limits = signal === undefined ? {} : { signal }
   const startedMs = Date.now()
-  // Used again for every chunk: a request has its own copy of what it sends.
+  // Used again for every window: the one before is sent by then.
   const buffer = new Uint8Array(Math.min(reader.windowBytes, total))
   let attempts = 0
   let reached = await startingPoint()
@@ -51,15 +56,46 @@ export async function sendShard(
   }
 
   async function sendNext(offset: number): Promise<ShardProgress> {
-    const bytes = await reader.read(ref.index, Math.min(offset, total - 1), buffer)
     const from = Math.min(offset, total - 1)
-    const slowestMs = Math.max(MIN_CHUNK_MS, (bytes.length / MIN_BYTES_PER_SEC) * 1000)
-    const timeoutMs = options.chunkTimeoutMs ?? slowestMs
-    const next = await client.putChunk(ref, { root, offset: from, total, bytes }, { ...limits, timeoutMs })
-    if (!next.complete && next.offset <= offset)
-      throw new ZerogError('PEER_MISBEHAVED', 'the provider does not take the bytes that it asks for')
-    onBytes?.(bytes.length)
-    return next
+    const { windowBytes } = reader
+    const windowEnd = (Math.floor(from / windowBytes) + 1) * windowBytes
+    const chunkEnd = Math.floor((from + options.chunkBytes) / windowBytes) * windowBytes
+    const to = Math.min(total, client.canStream ? Math.max(windowEnd, chunkEnd) : windowEnd)
+    const slowestMs = Math.max(MIN_WINDOW_MS, (Math.min(windowBytes, total) / MIN_BYTES_PER_SEC) * 1000)
+    const windowMs = options.windowTimeoutMs ?? slowestMs
+    const stalled = new AbortController()
+    const timer = setTimeout(() => stalled.abort(), windowMs)
+    const bytes: StreamedBody = {
+      byteLength: to - from,
+      async *pieces() {
+        for (let at = from; at < to; ) {
+          const piece = await reader.read(ref.index, at, buffer)
+          timer.refresh()
+          yield piece.subarray(0, to - at)
+          at += piece.length
+        }
+        timer.refresh()
+      },
+    }
+    try {
+      const next = await client.putChunk(
+        ref,
+        { root, offset: from, total, bytes },
+        {
+          signal: AbortSignal.any(signal === undefined ? [stalled.signal] : [stalled.signal, signal]),
+          timeoutMs: windowMs * Math.ceil(1 + (to - from) / windowBytes),
+        },
+      )
+      if (!next.complete && next.offset <= offset)
+        throw new ZerogError('PEER_MISBEHAVED', 'the provider does not take the bytes that it asks for')
+      onBytes?.(to - from)
+      return next
+    } catch (error) {
+      if (!stalled.signal.aborted || signal?.aborted) throw error
+      throw new ZerogError('TIMEOUT', undefined, { cause: error, meta: { url: client.endpoint } })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Decides whether to go on, and from where. */

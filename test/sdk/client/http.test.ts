@@ -3,9 +3,15 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { fetchTransport, type HttpRequest, httpRequest as send } from '../../../sdk/client/http.ts'
+import {
+  fetchTransport,
+  type HttpRequest,
+  type StreamedBody,
+  httpRequest as send,
+} from '../../../sdk/client/http.ts'
 import { nodeTransport } from '../../../sdk/client/http-node.ts'
 import { createProviderClient } from '../../../sdk/client/provider-client.ts'
+import { ZerogError } from '../../../sdk/protocol/errors.ts'
 
 const servers: ReturnType<typeof createServer>[] = []
 after(() => {
@@ -26,6 +32,22 @@ async function serve(listener: RequestListener): Promise<string> {
 
 const limits = { timeoutMs: 5_000, maxBytes: 1_000 }
 
+const PIECE_BYTES = 300_000
+
+/** Piece number i is full of i; all are the same memory, so that one that is kept too long is wrong. */
+function streamed(pieces: number, inTheMiddle = () => {}): StreamedBody {
+  const buffer = new Uint8Array(PIECE_BYTES)
+  return {
+    byteLength: pieces * PIECE_BYTES,
+    async *pieces() {
+      for (let piece = 0; piece < pieces; piece++) {
+        if (piece === pieces / 2) inTheMiddle()
+        yield buffer.fill(piece)
+      }
+    },
+  }
+}
+
 for (const [name, transport] of Object.entries({ fetchTransport, nodeTransport })) {
   const httpRequest = (url: string, request: HttpRequest) => send(url, request, transport)
 
@@ -40,6 +62,29 @@ for (const [name, transport] of Object.entries({ fetchTransport, nodeTransport }
       assert.deepEqual((await httpRequest(url, { ...limits, method: 'PUT', body: bytes })).body, bytes)
       const text = await httpRequest(url, { ...limits, method: 'POST', body: 'h\u00e9' })
       assert.equal(new TextDecoder().decode(text.body), 'h\u00e9')
+    })
+
+    it('sends a streamed body whose pieces share one buffer', async () => {
+      const url = await serve(async (request, response) => {
+        const parts: Buffer[] = []
+        for await (const part of request) parts.push(part)
+        const whole = Buffer.concat(parts)
+        const isRight = whole.every((byte, at) => byte === Math.floor(at / PIECE_BYTES))
+        response.end(`${request.headers['content-length']} ${whole.length} ${isRight}`)
+      })
+      const answer = await httpRequest(url, { ...limits, method: 'PUT', body: streamed(20) })
+      const all = 20 * PIECE_BYTES
+      assert.equal(new TextDecoder().decode(answer.body), `${all} ${all} true`)
+    })
+
+    it('error: the failure of a streamed body is the failure of the request', async () => {
+      const url = await serve((request, response) => {
+        request.resume().once('end', () => response.end())
+      })
+      const body = streamed(20, () => {
+        throw new ZerogError('FILE_CHANGED')
+      })
+      await assert.rejects(httpRequest(url, { ...limits, method: 'PUT', body }), { code: 'FILE_CHANGED' })
     })
 
     it('gives status, headers and body', async () => {
