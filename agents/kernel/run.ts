@@ -1,4 +1,5 @@
 import { ERROR_CODES, errorCode } from '../../sdk/protocol/errors.ts'
+import { useFastKeccak } from '../../sdk/protocol/hasher.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from './agent.ts'
 import { unknownVariables } from './config.ts'
 import type { KernelContext } from './duty.ts'
@@ -28,6 +29,7 @@ export async function runAgent<C extends KernelContext>(
   process.on('uncaughtException', (error) => fail(name, error))
 
   try {
+    await useFastKeccak()
     const options = await build()
     handle = await startAgent(options)
     const { metrics, log } = handle.context

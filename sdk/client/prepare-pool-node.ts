@@ -7,14 +7,17 @@ import type { HashJob, HashReply } from './prepare-worker-node.ts'
 
 /** More threads than this gain little: the disk is the limit by then. */
 const MAX_THREADS = 8
+/** About what one job hashes: a file shorter than this keeps one thread busy. */
+const BYTES_PER_THREAD = 16 * 1024 * 1024
 
 /**
- * A pool of worker threads that hash a file on disk, by default one per core (8 at most). Threads start at the first
- * job; `close` ends them.
+ * A pool of worker threads that hash a file on disk, by default one per core (8 at most). Those that the file's length
+ * can keep busy start at once, while the caller has other things to do; `close` ends them.
  */
 export function createHashPool(source: PathSource, { threads = defaultThreads() } = {}): HashPool {
-  const idle: HashThread[] = []
   const all: HashThread[] = []
+  const busy = Math.min(threads, Math.ceil(source.byteLength / BYTES_PER_THREAD))
+  const idle = Array.from({ length: busy }, () => startThread(all))
   return {
     width: threads,
     async hashUnits(_, { layout, parityShards, range, signal }) {
@@ -43,6 +46,10 @@ function startThread(all: HashThread[]): HashThread {
   const worker = new Worker(new URL('./prepare-worker-node.js', import.meta.url))
   // An idle pool must not keep the process alive.
   worker.unref()
+  let failure: unknown
+  worker.on('error', (cause) => {
+    failure = cause
+  })
   const thread: HashThread = {
     run: (job, signal) =>
       new Promise((resolve, reject) => {
@@ -63,6 +70,7 @@ function startThread(all: HashThread[]): HashThread {
           done(() => reject(new ZerogError('INTERNAL', undefined, { cause })))
         const onAbort = () => done(() => reject(new ZerogError('ABORTED')))
         if (signal?.aborted) return reject(new ZerogError('ABORTED'))
+        if (failure !== undefined) return onError(failure)
         worker.ref()
         worker.once('message', onMessage)
         worker.once('error', onError)

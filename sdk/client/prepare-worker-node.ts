@@ -4,7 +4,7 @@ import { type ErrorCode, errorCode } from '../protocol/errors.ts'
 import { loadHasher } from '../protocol/hasher.ts'
 import type { FileLayout } from '../protocol/layout.ts'
 import { openPathSource, type PathSource } from './file-source-node.ts'
-import { hashUnits, type UnitRange } from './hash-units.ts'
+import { type Engines, hashUnits, type UnitRange } from './hash-units.ts'
 
 /** What the pool asks of a thread. */
 export type HashJob = { path: string; layout: FileLayout; parityShards: number; range: UnitRange }
@@ -14,6 +14,7 @@ export type HashReply = { ok: true; roots: Uint8Array } | { ok: false; code: Err
 
 // This module is the entry of a worker thread, so what it does at import is its work.
 const port = parentPort
+const engines = loadEngines()
 let open: PathSource | undefined
 
 port?.on('message', async (job: HashJob) => {
@@ -32,7 +33,10 @@ port?.on('message', async (job: HashJob) => {
 })
 
 async function hashJob({ path, layout, parityShards, range }: HashJob): Promise<Uint8Array> {
-  const engines = { hasher: await loadHasher(), erasure: await loadErasureEngine() }
   open ??= await openPathSource(path)
-  return hashUnits(engines, open, { layout, parityShards, range })
+  return hashUnits(await engines, open, { layout, parityShards, range })
+}
+
+async function loadEngines(): Promise<Engines> {
+  return { hasher: await loadHasher(), erasure: await loadErasureEngine() }
 }

@@ -1,4 +1,6 @@
-import { getBytes, keccak256 } from 'ethers'
+// Not all of ethers: threads that only hash would load it for nothing.
+import { keccak256 } from 'ethers/crypto'
+import { getBytes, hexlify } from 'ethers/utils'
 import { createKeccak } from 'hash-wasm'
 import { ZerogError } from './errors.ts'
 import { loadTreeKernels } from './keccak-wasm.ts'
@@ -29,6 +31,14 @@ let loading: Promise<Hasher> | undefined
 export function loadHasher(): Promise<Hasher> {
   loading ??= load()
   return loading
+}
+
+/**
+ * Has ethers hash with the engine instead of its plain TypeScript, in the whole process; for programs, not for libraries.
+ */
+export async function useFastKeccak(): Promise<void> {
+  const { keccak256: digest } = await loadHasher()
+  keccak256.register((bytes) => hexlify(digest(bytes)))
 }
 
 /** The engine for platforms without WASM SIMD: hash-wasm, one message at a time. */

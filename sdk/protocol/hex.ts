@@ -1,4 +1,4 @@
-import { getBytes, hexlify } from 'ethers'
+import { getBytes, hexlify } from 'ethers/utils'
 import { ZerogError } from './errors.ts'
 
 /** Lower-case hex of `bytes`, with 0x. */

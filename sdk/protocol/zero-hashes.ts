@@ -1,4 +1,6 @@
-import { getBytes, keccak256 } from 'ethers'
+// Not all of ethers: threads that only hash would load it for nothing.
+import { keccak256 } from 'ethers/crypto'
+import { getBytes } from 'ethers/utils'
 import { ZerogError } from './errors.ts'
 import { binaryHeights, SECTOR_BYTES } from './layout.ts'
 
