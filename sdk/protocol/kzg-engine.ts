@@ -8,9 +8,7 @@ import {
 } from './cell-layout.ts'
 import { ZerogError } from './errors.ts'
 import { toHex } from './hex.ts'
-
-/** Order of the scalar field of BLS12-381. */
-export const FIELD_ORDER = 0x73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001n
+import { FIELD_ORDER } from './scalar-field.ts'
 
 /** All cells (128 x 2048 B) of a blob with their proofs (128 x 48 B), in column order. */
 export type CellsAndProofs = { readonly cells: readonly Uint8Array[]; readonly proofs: readonly Uint8Array[] }
