@@ -5,7 +5,8 @@ import {FpLib} from "./FpLib.sol";
 import {PrecompileLib} from "./PrecompileLib.sol";
 
 /// @title BlsLib
-/// @notice Points of BLS12-381 and signatures over it, min-pk: keys in G1, signatures in G2. Twin: `sdk/protocol/bls.ts`.
+/// @notice Points of BLS12-381 and signatures over it, min-pk: keys in G1, signatures in G2.
+/// Twin: `sdk/protocol/bls.ts`.
 /// @dev Points are uncompressed as in EIP-2537: Fp 64 bytes big-endian, G1 = x ‖ y, G2 = x.c0 ‖ x.c1 ‖ y.c0 ‖ y.c1,
 /// infinity all zeros. Subgroups: `g1Add` and `g2Add` do not check them; the pairing refuses any point outside, so a
 /// point that went through additions alone is checked once it is paired.
@@ -28,7 +29,7 @@ library BlsLib {
     /// @dev |x| of BLS12-381, x being its negative parameter; r = x^4 - x^2 + 1.
     uint256 private constant CURVE_PARAMETER = 0xd201000000010000;
 
-    /// @dev The place of the sign bit, the infinity bit and the compression bit in the first word of a compressed point.
+    /// @dev The sign bit, the infinity bit and the compression bit in the first word of a compressed point.
     uint256 private constant SIGN_FLAG = 1 << 253;
     uint256 private constant INFINITY_FLAG = 1 << 254;
     uint256 private constant COMPRESSED_FLAG = 1 << 255;
@@ -50,7 +51,9 @@ library BlsLib {
         uint256 any;
         assembly ("memory-safe") {
             let past := add(add(point, 0x20), mload(point))
-            for { let word := add(point, 0x20) } lt(word, past) { word := add(word, 0x20) } { any := or(any, mload(word)) }
+            for { let word := add(point, 0x20) } lt(word, past) { word := add(word, 0x20) } {
+                any := or(any, mload(word))
+            }
         }
         return any == 0;
     }
@@ -161,7 +164,7 @@ library BlsLib {
         return PrecompileLib.pairing(bytes.concat(a, b, g1Negate(c), d));
     }
 
-    /// @notice Whether `signature` is one of `publicKey` over `message`. Malformed points revert; so does infinity as key.
+    /// @notice Whether `signature` is one of `publicKey` over `message`. Reverts for malformed points and an infinite key.
     /// @dev The pairing checks that both are in their subgroups.
     function verify(bytes memory publicKey, bytes32 message, bytes memory signature) internal view returns (bool) {
         require(publicKey.length == G1_BYTES, WrongPointLength(publicKey.length));

@@ -7,8 +7,8 @@ import {PrecompileLib} from "./PrecompileLib.sol";
 import {ScalarLib} from "./ScalarLib.sol";
 
 /// @title PrecompileCheckLib
-/// @notice Known answers for the precompiles that data availability rests on, wrong ones included. Constructors call it,
-/// so that nothing is deployed on a chain that lacks one of them, or has one that always agrees.
+/// @notice Known answers for the precompiles that data availability rests on, wrong ones included. Constructors call
+/// it, so that nothing is deployed on a chain that lacks one of them, or has one that always agrees.
 library PrecompileCheckLib {
     /// @dev keccak256 of 2 * G1, 2 * G2 and of where the maps take 1.
     bytes32 private constant TWICE_G1 = 0xd2b0d7b43ce993a817a069205ed3d7a139117befb9c0865d520f91ba88ac133b;

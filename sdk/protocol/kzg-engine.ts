@@ -10,6 +10,8 @@ import { ZerogError } from './errors.ts'
 import { toHex } from './hex.ts'
 import { FIELD_ORDER } from './scalar-field.ts'
 
+export { FIELD_ORDER }
+
 /** All cells (128 x 2048 B) of a blob with their proofs (128 x 48 B), in column order. */
 export type CellsAndProofs = { readonly cells: readonly Uint8Array[]; readonly proofs: readonly Uint8Array[] }
 
