@@ -1,0 +1,118 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import type { Budget, Lease } from './budget.ts'
+
+/** Longest silence inside a body. */
+const IDLE_MS = 15_000
+/** Longest time from the start of a read to the last byte of its answer. */
+const SENDING_MS = 120_000
+
+export declare namespace readBody {
+  type Options = {
+    maxBytes: number
+    /** Bytes of memory that all requests share: the body is not read before it may be kept. */
+    budget: Budget
+    signal: AbortSignal
+  }
+}
+
+/**
+ * Reads a whole body within its limits. `lease` holds its memory; the caller releases it when the bytes are no longer needed.
+ *
+ * Errors: DA_PAYLOAD_TOO_LARGE, BAD_REQUEST (another length than declared), TIMEOUT, ABORTED.
+ */
+export async function readBody(
+  request: FastifyRequest,
+  { maxBytes, budget, signal }: readBody.Options,
+): Promise<{ bytes: Uint8Array; lease: Lease }> {
+  const declared = request.headers['content-length']
+  const declaredBytes = declared === undefined ? undefined : Number(declared)
+  if (declaredBytes !== undefined && declaredBytes > maxBytes) throw tooLarge(maxBytes)
+  const lease = await budget.take(declaredBytes ?? maxBytes, whileConnected(request, signal))
+  try {
+    const pieces: Uint8Array[] = []
+    let bytes = 0
+    for await (const piece of piecesOf(request, signal)) {
+      bytes += piece.length
+      if (bytes > maxBytes) throw tooLarge(maxBytes)
+      pieces.push(piece)
+    }
+    if (declaredBytes !== undefined && declaredBytes !== bytes)
+      throw new ZerogError('BAD_REQUEST', 'the body is not as long as declared')
+    return { bytes: Buffer.concat(pieces), lease }
+  } catch (error) {
+    lease.release()
+    throw error
+  }
+}
+
+/** Reads a refused body to its end, up to `maxBytes`, so that the answer reaches a sender that is still sending. */
+export async function drainBody(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { maxBytes, signal }: Pick<readBody.Options, 'maxBytes' | 'signal'>,
+): Promise<void> {
+  const { raw } = request
+  if (raw.readableEnded || raw.destroyed) return
+  let left = maxBytes
+  try {
+    for await (const piece of piecesOf(request, signal)) {
+      left -= piece.length
+      if (left < 0) break
+    }
+  } catch {
+    left = -1
+  }
+  if (left < 0) reply.header('connection', 'close')
+}
+
+/** Takes one place that is free again when the answer has been sent, or its receiver was too slow. Errors: ABORTED. */
+export async function takeForReply(places: Budget, reply: FastifyReply, signal: AbortSignal): Promise<void> {
+  const lease = await places.take(1, whileConnected(reply.request, signal))
+  const tooLong = setTimeout(() => reply.raw.destroy(), SENDING_MS)
+  reply.raw.once('close', () => {
+    clearTimeout(tooLong)
+    lease.release()
+  })
+}
+
+/** A signal that also fires when the sender goes away. */
+function whileConnected(request: FastifyRequest, signal: AbortSignal): AbortSignal {
+  const gone = new AbortController()
+  request.raw.socket.once('close', () => gone.abort())
+  return AbortSignal.any([signal, gone.signal])
+}
+
+async function* piecesOf({ raw }: FastifyRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  // Left whole on the way out: who stops early may still want to drain the rest, or to answer.
+  const pieces: AsyncIterator<Uint8Array> = raw.iterator({ destroyOnReturn: false })
+  const { promise: givenUp, reject } = Promise.withResolvers<never>()
+  givenUp.catch(() => undefined)
+  const onAbort = (): void => reject(new ZerogError('ABORTED'))
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    for (;;) {
+      const timer = setTimeout(() => reject(new ZerogError('TIMEOUT', 'the body stopped coming')), IDLE_MS)
+      const next = pieces.next().catch((cause) => {
+        throw new ZerogError('ABORTED', 'the sender went away', { cause })
+      })
+      try {
+        const piece = await Promise.race([next, givenUp])
+        if (piece.done) return
+        yield piece.value
+      } finally {
+        clearTimeout(timer)
+        next.catch(() => undefined)
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    pieces.return?.().catch(() => undefined)
+  }
+}
+
+function tooLarge(maxBytes: number): ZerogError {
+  return new ZerogError('DA_PAYLOAD_TOO_LARGE', `a payload has at most ${maxBytes} bytes here`, {
+    meta: { maxBytes },
+  })
+}
