@@ -164,7 +164,7 @@ library BlsLib {
         return PrecompileLib.pairing(bytes.concat(a, b, g1Negate(c), d));
     }
 
-    /// @notice Whether `signature` is one of `publicKey` over `message`. Reverts for malformed points and an infinite key.
+    /// @notice Whether `signature` is one of `publicKey` over `message`. Reverts for malformed points, an infinite key.
     /// @dev The pairing checks that both are in their subgroups.
     function verify(bytes memory publicKey, bytes32 message, bytes memory signature) internal view returns (bool) {
         require(publicKey.length == G1_BYTES, WrongPointLength(publicKey.length));
