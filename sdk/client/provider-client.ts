@@ -212,7 +212,8 @@ export function createProviderClient(
   }
 }
 
-function baseUrl(endpoint: string): string {
+/** Origin and path of an http(s) URL without a trailing slash. Throws BAD_REQUEST for anything else. */
+export function baseUrl(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')
     throw new ZerogError('BAD_REQUEST', 'an endpoint is an http:// or https:// URL', { meta: { endpoint } })

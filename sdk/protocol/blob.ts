@@ -17,8 +17,12 @@ const LENGTH_AT = 1
 const FLAGS_AT = 9
 const RESERVED_AT = 10
 
-/** Why a blob is no canonical encoding; the first that applies, in this order, so every reader says the same. */
+/**
+ * Why a blob is no canonical encoding; the first that applies, in this order, so every reader says the same. `cell`: so many published cells
+ * do not fit their commitments that nobody can restore it.
+ */
 export type InvalidReason =
+  | 'cell'
   | 'count'
   | 'element'
   | 'version'
