@@ -2,8 +2,10 @@ import { pippenger } from '@noble/curves/abstract/curve.js'
 import { bls12_381 as bls } from '@noble/curves/bls12-381.js'
 import { COLUMNS, ELEMENT_BYTES, ELEMENTS_PER_CELL } from './cell-layout.ts'
 import { toHex } from './hex.ts'
-import { areShaped, type CellClaims, FIELD_ORDER, type KzgEngine } from './kzg-engine.ts'
+import { cosetFactor, ROOT_8192 } from './kzg-cell.ts'
+import { areShaped, type CellClaims, type KzgEngine } from './kzg-engine.ts'
 import { G1_POWERS, G2_POWER_64 } from './kzg-setup.ts'
+import { fourier, inverse, isCanonical, pow64, power, reduce, reverseBits } from './scalar-field.ts'
 
 /** The part of an engine that light clients need. */
 export type CellVerifier = Pick<KzgEngine, 'name' | 'verifyCells'>
@@ -14,13 +16,9 @@ type G1Point = typeof G1.ZERO
 /** Claims that share one pairing. Between batches the event loop gets its turn. */
 const BATCH_CLAIMS = 64
 const CELL_BITS = 6
-const COLUMN_BITS = 7
-/** 7 generates the field's multiplicative group (EIP-4844). */
-const ROOT_8192 = power(7n, (FIELD_ORDER - 1n) / 8192n)
-const ROOT_64 = power(ROOT_8192, BigInt(COLUMNS))
-const INVERSE_64 = power(BigInt(ELEMENTS_PER_CELL), FIELD_ORDER - 2n)
-/** ROOT_64^-i. */
-const INVERSE_ROOTS = powersOf(power(ROOT_64, FIELD_ORDER - 2n), ELEMENTS_PER_CELL)
+/** The inverse of the 64th root of unity. */
+const INVERSE_ROOT_64 = inverse(power(ROOT_8192, BigInt(COLUMNS)))
+const INVERSE_64 = inverse(BigInt(ELEMENTS_PER_CELL))
 
 /**
  * Checks cells in plain TypeScript, in a browser too: all claims of a batch at once, as a random linear combination of
@@ -52,7 +50,7 @@ function isBatchValid({ commitments, columns, cells, proofs }: CellClaims, decod
   for (const [i, weight] of weights.entries()) {
     const [commitment, proof, column] = [decode(at(commitments, i)), decode(at(proofs, i)), at(columns, i)]
     if (commitment === undefined || proof === undefined) return false
-    commitmentWeights.set(commitment, modulo((commitmentWeights.get(commitment) ?? 0n) + weight))
+    commitmentWeights.set(commitment, reduce((commitmentWeights.get(commitment) ?? 0n) + weight))
     proofPoints.push(proof)
     const sum = sums.get(column) ?? new Array<bigint>(ELEMENTS_PER_CELL).fill(0n)
     if (!addCell(sum, at(cells, i), weight)) return false
@@ -61,8 +59,8 @@ function isBatchValid({ commitments, columns, cells, proofs }: CellClaims, decod
   const points = [...commitmentWeights.keys(), ...proofPoints, ...g1Powers()]
   const scalars = [
     ...commitmentWeights.values(),
-    ...weights.map((weight, i) => modulo(weight * at(shiftPowers(), at(columns, i)))),
-    ...interpolantOf(sums).map((coefficient) => modulo(-coefficient)),
+    ...weights.map((weight, i) => reduce(weight * at(shiftPowers(), at(columns, i)))),
+    ...interpolantOf(sums).map((coefficient) => reduce(-coefficient)),
   ]
   const left = pippenger(G1, points, scalars)
   const right = pippenger(G1, proofPoints, weights).negate()
@@ -76,9 +74,9 @@ function isBatchValid({ commitments, columns, cells, proofs }: CellClaims, decod
 function addCell(sum: bigint[], cell: Uint8Array, weight: bigint): boolean {
   for (let j = 0; j < ELEMENTS_PER_CELL; j++) {
     const element = BigInt(toHex(cell.subarray(j * ELEMENT_BYTES, (j + 1) * ELEMENT_BYTES)))
-    if (element >= FIELD_ORDER) return false
-    const to = reversed(j, CELL_BITS)
-    sum[to] = modulo(at(sum, to) + element * weight)
+    if (!isCanonical(element)) return false
+    const to = reverseBits(j, CELL_BITS)
+    sum[to] = reduce(at(sum, to) + element * weight)
   }
   return true
 }
@@ -87,15 +85,12 @@ function addCell(sum: bigint[], cell: Uint8Array, weight: bigint): boolean {
 function interpolantOf(sums: ReadonlyMap<number, readonly bigint[]>): bigint[] {
   const total = new Array<bigint>(ELEMENTS_PER_CELL).fill(0n)
   for (const [column, values] of sums) {
-    const inverseShift = power(shiftOf(column), FIELD_ORDER - 2n)
+    const inverseFactor = inverse(cosetFactor(column))
     let scale = INVERSE_64
-    for (let t = 0; t < ELEMENTS_PER_CELL; t++) {
-      let coefficient = 0n
-      for (let i = 0; i < ELEMENTS_PER_CELL; i++)
-        coefficient += at(values, i) * at(INVERSE_ROOTS, (i * t) % ELEMENTS_PER_CELL)
-      total[t] = modulo(at(total, t) + modulo(coefficient) * scale)
-      scale = modulo(scale * inverseShift)
-    }
+    fourier(values, INVERSE_ROOT_64).forEach((coefficient, t) => {
+      total[t] = reduce(at(total, t) + coefficient * scale)
+      scale = reduce(scale * inverseFactor)
+    })
   }
   return total
 }
@@ -142,13 +137,8 @@ function g2Power(): typeof bls.G2.Point.BASE {
 let shifts: readonly bigint[] | undefined
 /** h_k^64 of every column. */
 function shiftPowers(): readonly bigint[] {
-  shifts ??= Array.from({ length: COLUMNS }, (_, column) => power(shiftOf(column), BigInt(ELEMENTS_PER_CELL)))
+  shifts ??= Array.from({ length: COLUMNS }, (_, column) => pow64(cosetFactor(column)))
   return shifts
-}
-
-/** h_k: element j of the cell in column k is the value at h_k * ROOT_64^reversed(j). */
-function shiftOf(column: number): bigint {
-  return power(ROOT_8192, BigInt(reversed(column, COLUMN_BITS)))
 }
 
 /** Numbers of 128 random bits, none zero. */
@@ -165,32 +155,6 @@ function batchOf({ commitments, columns, cells, proofs }: CellClaims, start: num
     cells: cells.slice(start, end),
     proofs: proofs.slice(start, end),
   }
-}
-
-function reversed(value: number, bits: number): number {
-  let result = 0
-  for (let bit = 0; bit < bits; bit++) result |= ((value >> bit) & 1) << (bits - 1 - bit)
-  return result
-}
-
-function powersOf(base: bigint, count: number): bigint[] {
-  const list = [1n]
-  while (list.length < count) list.push(modulo(at(list, list.length - 1) * base))
-  return list
-}
-
-function power(base: bigint, exponent: bigint): bigint {
-  let result = 1n
-  for (let square = base, rest = exponent; rest > 0n; rest >>= 1n) {
-    if (rest & 1n) result = modulo(result * square)
-    square = modulo(square * square)
-  }
-  return result
-}
-
-function modulo(value: bigint): bigint {
-  const rest = value % FIELD_ORDER
-  return rest < 0n ? rest + FIELD_ORDER : rest
 }
 
 /** The entry of a list whose length the caller has checked. */
