@@ -60,7 +60,8 @@ interface IDaCommittee {
     error KeyNotInSubgroup();
     /// @notice Another operator holds this key.
     error KeyTaken(address operator);
-    /// @notice The proof of possession does not verify for this operator, chain and contract.
+    /// @notice The proof of possession does not verify for this operator, chain and contract. (One that is no point of
+    /// its group fails as `PrecompileFailed`.)
     error PopInvalid(address operator);
     error InsufficientStake(address operator, uint256 neededWei, uint256 backingWei);
     /// @notice All 128 slots are taken: name a weaker member to replace.
@@ -72,6 +73,8 @@ interface IDaCommittee {
     /// @notice A change of `slot` for this epoch has still to be written: `newEpoch` or `writeKeys` does it.
     error KeysNotWritten(uint256 slot);
     error NoMembers(uint256 epoch);
+    /// @notice Too little gas is left to repay the caller: send more.
+    error PaymentStarved(uint256 neededGas, uint256 gasLeft);
     error NoSigners();
     /// @notice The slot has no key or no column in that epoch.
     error NotSeated(uint256 epoch, uint256 slot);
