@@ -18,6 +18,7 @@ import type {
 } from '../../typechain-types/interfaces/IDaCourt.js'
 import type {
   AnsweredEvent,
+  AppendedEvent,
   MissedEvent,
   RoundOpenedEvent,
 } from '../../typechain-types/interfaces/IDaProver.js'
@@ -49,6 +50,7 @@ export type DaEventArgs = {
   MemberRegistered: MemberRegisteredEvent.OutputObject
   MemberRemoved: MemberRemovedEvent.OutputObject
   EpochFormed: EpochFormedEvent.OutputObject
+  Appended: AppendedEvent.OutputObject
   RoundOpened: RoundOpenedEvent.OutputObject
   Answered: AnsweredEvent.OutputObject
   Missed: MissedEvent.OutputObject
@@ -77,7 +79,7 @@ export const DA_EVENTS = {
     'Withdrawn',
   ],
   DaCommittee: ['MemberRegistered', 'MemberRemoved', 'EpochFormed'],
-  DaProver: ['RoundOpened', 'Answered', 'Missed'],
+  DaProver: ['Appended', 'RoundOpened', 'Answered', 'Missed'],
   DaCourt: ['Convicted', 'DisperserEquivocated', 'AttestersEquivocated', 'Punished'],
 } as const satisfies Record<DaContractName, readonly DaEventName[]>
 

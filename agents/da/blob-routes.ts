@@ -1,0 +1,158 @@
+import { getAddress } from 'ethers'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { read } from '../../sdk/chain/read.ts'
+import { headerToJson } from '../../sdk/protocol/blob-header.ts'
+import {
+  daDomain,
+  parsePublish,
+  type SignedPublish,
+  verifyPublish,
+} from '../../sdk/protocol/da-typed-data.ts'
+import { isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
+import { toHex } from '../../sdk/protocol/hex.ts'
+import type { HttpServer } from '../kernel/http.ts'
+import { countBits, isSame } from './committees.ts'
+import { isGone, readPayload } from './read-payload.ts'
+import { parseBlobId, parsePeriods } from './request.ts'
+import type { DaService } from './service.ts'
+
+type Params = { id?: string }
+type Request = FastifyRequest<{ Params: Params; Querystring: { retentionPeriods?: string } }>
+
+/** How far ahead a permission to publish may reach. */
+const MAX_PUBLISH_SEC = 3600
+const RETRY_AFTER_SEC = '2'
+/** Whole reads at a time: each may fetch and recover a blob of 31 MiB. */
+const MAX_READS = 4
+
+/** Publishing, and what is known of a blob. */
+export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
+  const { config, dispersals } = ctx
+  const releases = new WeakMap<FastifyRequest['raw'], () => void>()
+  const domain = daDomain(ctx.chain.chainId, ctx.chain.da.addresses.DataAvailability)
+  let reads = 0
+
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: config.DA_MAX_PAYLOAD_BYTES },
+    (_request, body, done) => done(null, body),
+  )
+  server.setErrorHandler((error, _request, reply) => {
+    if (isZerogError(error) && error.code === 'DA_BUSY') reply.header('retry-after', RETRY_AFTER_SEC)
+    throw error
+  })
+
+  server.post(
+    '/da/blobs',
+    {
+      // Room is taken before the body is read, so that memory is bounded by what is in flight.
+      onRequest: async (request, reply) => {
+        checkPermission(request.headers.authorization)
+        const declared = Number(request.headers['content-length'] ?? config.DA_MAX_PAYLOAD_BYTES)
+        if (declared > config.DA_MAX_PAYLOAD_BYTES)
+          throw new ZerogError('DA_PAYLOAD_TOO_LARGE', undefined, {
+            meta: { maxBytes: config.DA_MAX_PAYLOAD_BYTES },
+          })
+        const release = dispersals.reserve(declared)
+        releases.set(request.raw, release)
+        reply.raw.once('close', () => {
+          // Whoever publishes has taken it over; a request that ended before gives it back.
+          releases.get(request.raw)?.()
+        })
+      },
+    },
+    publish,
+  )
+
+  async function publish(request: Request, reply: FastifyReply): Promise<FastifyReply> {
+    const payload: unknown = request.body ?? Buffer.alloc(0)
+    if (!(payload instanceof Uint8Array)) throw new ZerogError('BAD_REQUEST', 'send the payload as bytes')
+    if (payload.length === 0) throw new ZerogError('DA_EMPTY_PAYLOAD')
+    const permission = checkPermission(request.headers.authorization)
+    const retentionPeriods = parsePeriods(
+      request.query.retentionPeriods,
+      ctx.chain.daTerms.minRetentionPeriods,
+    )
+    const message = {
+      disperser: ctx.self,
+      payloadHash: toHex(ctx.hasher.keccak256(payload)),
+      payloadBytes: payload.length,
+      retentionPeriods,
+      until: permission.until,
+    }
+    verifyPublish(domain, message, permission)
+    const publisher = getAddress(permission.address)
+    const pays = [ctx.self, ...config.DA_SPONSORED].some((account) => isSame(account, publisher))
+    if (!pays) await admitUnpaid(publisher)
+    const release = releases.get(request.raw)
+    releases.delete(request.raw)
+    const { blobId, header, signature, feeWei } = await dispersals.publish(
+      { payload, retentionPeriods, pays, publisher, signal: ctx.signal },
+      release,
+    )
+    const mustPay = pays ? 'disperser' : 'publisher'
+    return reply.status(202).send({ blobId, header: headerToJson(header), signature, feeWei, mustPay })
+  }
+
+  function checkPermission(authorization: string | undefined): SignedPublish {
+    if (authorization === undefined) throw new ZerogError('UNAUTHORIZED', 'there is no Authorization header')
+    const permission = parsePublish(authorization)
+    const nowSec = BigInt(Math.floor(Date.now() / 1000))
+    if (permission.until >= nowSec && permission.until <= nowSec + BigInt(MAX_PUBLISH_SEC)) return permission
+    throw new ZerogError('UNAUTHORIZED', `until lies in the past or over ${MAX_PUBLISH_SEC} s ahead`, {
+      meta: { nowSec },
+    })
+  }
+
+  /** Encoding costs this node seconds; a stranger gets it only with means to pay and without debts of that kind. */
+  async function admitUnpaid(publisher: string): Promise<void> {
+    const unpaid = ctx.journal.unpaidOf(publisher).filter(({ blobId }) => !ctx.index.blob(blobId)).length
+    if (unpaid >= config.DA_UNPAID_PER_PUBLISHER)
+      throw new ZerogError('DA_UNPAID', `${unpaid} blobs of this account wait for its payment`, {
+        meta: { unpaid },
+      })
+    const balanceWei = await read(ctx.provider.getBalance(publisher), { signal: ctx.signal })
+    if (balanceWei > 0n) return
+    throw new ZerogError('INSUFFICIENT_FUNDS', `${publisher} cannot pay for a blob`, { meta: { balanceWei } })
+  }
+
+  server.get('/da/blobs/:id', async (request: Request) => {
+    const blobId = parseBlobId(request.params.id)
+    const blob = ctx.index.blob(blobId)
+    const dispersal = ctx.journal.get(blobId)
+    const header = blob?.header ?? dispersal?.header
+    if (!header) throw new ZerogError('DA_UNKNOWN_BLOB')
+    const head = await read(ctx.provider.getBlockNumber(), { signal: ctx.signal })
+    const held = ctx.columns.records(blobId).filter(({ damaged }) => !damaged)
+    const timingsMs = dispersals.timingsOf(blobId)
+    const signature = ctx.columns.blob(blobId)?.signature
+    return {
+      blobId,
+      header: headerToJson(header),
+      ...(signature === undefined ? {} : { signature }),
+      status: blob?.stage ?? 'signed',
+      number: blob?.number ?? null,
+      signedColumns: blob ? countBits(blob.columns) : 0,
+      columns: `0x${(blob?.columns ?? 0n).toString(16).padStart(32, '0')}`,
+      collectedSignatures: ctx.journal.collected(blobId).size,
+      convicted: blob?.convictedBlock !== undefined,
+      expired: isGone(ctx, header, head),
+      heldColumns: held.map(({ column }) => column),
+      ...(dispersal ? { dispersal: { state: dispersal.state, code: dispersal.code ?? null } } : {}),
+      ...(timingsMs ? { timingsMs } : {}),
+    }
+  })
+
+  server.get('/da/blobs/:id/payload', async (request: Request, reply: FastifyReply) => {
+    const blobId = parseBlobId(request.params.id)
+    if (reads >= MAX_READS) throw new ZerogError('DA_BUSY', 'this node reads as many blobs as it can')
+    reads++
+    try {
+      const payload = await readPayload(ctx, blobId, ctx.signal)
+      return reply.type('application/octet-stream').send(Buffer.from(payload))
+    } finally {
+      reads--
+    }
+  })
+}

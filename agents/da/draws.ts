@@ -1,0 +1,68 @@
+import { read } from '../../sdk/chain/read.ts'
+import { drawPosition } from '../../sdk/protocol/draw.ts'
+import type { BlobIndex, IndexedBlob } from './blob-index.ts'
+import type { DaContext } from './context.ts'
+
+/** A draw of an open period that fell on a live, attested cell. */
+export type Draw = {
+  readonly period: bigint
+  readonly draw: number
+  readonly entryIndex: bigint
+  readonly blobId: string
+  readonly epoch: bigint
+  readonly blobIndex: number
+  readonly column: number
+  /** Who attested the column, lower case. */
+  readonly attester: string
+  /** Block of the blob's first confirmation. */
+  readonly confirmedBlock: number
+}
+
+type Known = { readonly id: string; readonly draws: readonly Draw[] }
+
+const cache = new WeakMap<BlobIndex, Known>()
+
+/** All draws of `period` that someone may answer, none while it is not open; derived from the seed and the index. */
+export async function drawsOf(ctx: DaContext, period: bigint): Promise<readonly Draw[]> {
+  const { chain, index } = ctx
+  const options = { blockTag: ctx.head.number, signal: ctx.signal }
+  const {
+    seed,
+    tail,
+    span,
+    draws: count,
+  } = await read(chain.da.prover.round(period, { blockTag: ctx.head.number }), options)
+  if (count === 0n) return []
+  const id = `${period}-${seed}-${index.revision()}`
+  const known = cache.get(index)
+  if (known?.id === id) return known.draws
+  const draws: Draw[] = []
+  for (let draw = 0; draw < Number(count); draw++) {
+    const position = drawPosition({ seed, index: BigInt(draw), tail, span })
+    const entry = index.entryAt(position)
+    const blob = entry && index.byNumber(entry.number)
+    if (!entry || !blob) continue
+    const found = await placeOf(ctx, blob, { period, draw, offset: Number(position - entry.start) })
+    if (found) draws.push({ ...found, entryIndex: entry.entryIndex })
+  }
+  cache.set(index, { id, draws })
+  return draws
+}
+
+async function placeOf(
+  ctx: DaContext,
+  { blobId, header, columns, confirmedBlock }: IndexedBlob,
+  { period, draw, offset }: { period: bigint; draw: number; offset: number },
+): Promise<Omit<Draw, 'entryIndex'> | undefined> {
+  const column = Math.floor(offset / header.blobCount)
+  const isSigned = ((columns >> BigInt(column)) & 1n) === 1n
+  if (period >= header.expiresAt || !isSigned || confirmedBlock === undefined) return undefined
+  const committee = await ctx.committees.at(header.epoch, { signal: ctx.signal })
+  const attester = committee.holders[column]?.operator.toLowerCase()
+  if (attester === undefined) return undefined
+  return {
+    ...{ period, draw, blobId, column, attester, confirmedBlock },
+    epoch: header.epoch,
+    blobIndex: offset % header.blobCount,
+  }
+}

@@ -1,0 +1,77 @@
+import { read } from '../../../sdk/chain/read.ts'
+import { periodStart } from '../../../sdk/protocol/clock.ts'
+import type { Duty } from '../../kernel/duty.ts'
+import type { IndexedBlob } from '../blob-index.ts'
+import { isSame } from '../committees.ts'
+import type { DaConfig } from '../config.ts'
+import { clockOf, type DaContext, periodOf } from '../context.ts'
+import { placeOf, rebuildColumns } from '../gather.ts'
+
+type Repair = { blobId: string; columns: number[]; expiryBlock: bigint }
+
+/** Rebuilds columns that this node must keep and has not: its own, and those of members that are out. */
+export function repairColumns(config: DaConfig): Duty<Repair, DaContext> {
+  return {
+    name: 'repair-columns',
+    local: true,
+    everyBlocks: config.REPAIR_RETRY_BLOCKS,
+
+    async due(ctx) {
+      const out = new Map<string, boolean>()
+      const due: Repair[] = []
+      for (const blob of ctx.index.live(periodOf(ctx, ctx.head.number))) {
+        const columns = (await dutyColumns(ctx, blob, out)).filter(
+          (column) => !ctx.columns.has(blob.blobId, column),
+        )
+        const expiryBlock = periodStart(clockOf(ctx.chain), blob.header.expiresAt)
+        if (columns.length > 0) due.push({ blobId: blob.blobId, columns, expiryBlock })
+      }
+      return due
+    },
+
+    id: ({ blobId }) => `repair-${blobId}`,
+    deadline: ({ expiryBlock }) => expiryBlock,
+
+    async perform({ blobId, columns }, ctx) {
+      const blob = ctx.index.blob(blobId)
+      if (!blob) return
+      const missing = columns.filter((column) => !ctx.columns.has(blobId, column))
+      if (missing.length === 0) return
+      const { signal } = ctx
+      const place = await placeOf(ctx, blob, signal)
+      const rebuilt = await rebuildColumns(ctx, place, { columns: missing, signal })
+      const signature = ctx.columns.blob(blobId)?.signature ?? ''
+      await ctx.columns.put({ ...place, signature }, rebuilt)
+      ctx.daMetrics.repaired.inc(rebuilt.length)
+      ctx.log.info({ blobId, columns: missing.length }, 'columns rebuilt')
+    },
+  }
+}
+
+/** The attested columns of a blob that this node answers for now. */
+async function dutyColumns(
+  ctx: DaContext,
+  { header, columns }: IndexedBlob,
+  out: Map<string, boolean>,
+): Promise<number[]> {
+  const { signal } = ctx
+  const then = await ctx.committees.at(header.epoch, { signal })
+  const now = await ctx.committees.active({ signal })
+  const mine: number[] = []
+  for (const [column, holder] of then.holders.entries()) {
+    if (((columns >> BigInt(column)) & 1n) === 0n) continue
+    const { operator } = holder
+    if (isSame(operator, ctx.self)) mine.push(column)
+    else if (isSame(now?.holders[column]?.operator ?? '', ctx.self)) {
+      const known = out.get(operator) ?? (await isOut(ctx, operator))
+      out.set(operator, known)
+      if (known) mine.push(column)
+    }
+  }
+  return mine
+}
+
+function isOut(ctx: DaContext, operator: string): Promise<boolean> {
+  const { committee } = ctx.chain.da
+  return read(committee.isOut(operator, { blockTag: ctx.head.number }), { signal: ctx.signal })
+}
