@@ -3,7 +3,7 @@ import { COLUMNS, DATA_COLUMNS } from '../protocol/cell-layout.ts'
 import type { CellVerifier } from '../protocol/cell-proof.ts'
 import { type Column, claimsOf } from '../protocol/column.ts'
 import { ZerogError } from '../protocol/errors.ts'
-import { drawColumns } from '../protocol/sampling.ts'
+import { drawRandom } from '../protocol/sampling.ts'
 import type { DaPeers } from './da-peers.ts'
 import { pause } from './pause.ts'
 
@@ -71,8 +71,8 @@ export async function collectColumns(options: {
   }
 
   try {
-    const data = drawColumns(range(0, DATA_COLUMNS))
-    const parity = drawColumns(range(DATA_COLUMNS, COLUMNS))
+    const data = drawRandom(range(0, DATA_COLUMNS))
+    const parity = drawRandom(range(DATA_COLUMNS, COLUMNS))
     await round([...data, ...parity], 0)
     await round(
       [...data, ...parity].filter((column) => !got.has(column) && !wrong.has(column)),

@@ -4,7 +4,7 @@ import type { BlobHeader } from '../protocol/blob-header.ts'
 import type { Column } from '../protocol/column.ts'
 import { type ErrorCode, errorCode, ZerogError } from '../protocol/errors.ts'
 import type { Hasher } from '../protocol/hasher.ts'
-import { drawColumns } from '../protocol/sampling.ts'
+import { drawRandom } from '../protocol/sampling.ts'
 import { createDaClient, type DaClient } from './da-client.ts'
 import type { HttpTransport } from './http.ts'
 
@@ -99,8 +99,9 @@ export async function connectDaPeers(
   /** All peers in random order, those in trouble last, those that sent wrong bytes not at all. */
   const shuffled = () => {
     const list = [...peers.values()].filter(({ strikes }) => strikes < NEVER_AGAIN)
-    const order = drawColumns(list.map((_, i) => i)).flatMap((i) => list[i] ?? [])
-    return order.sort((a, b) => Number(a.strikes >= MAX_STRIKES) - Number(b.strikes >= MAX_STRIKES))
+    return drawRandom(list).sort(
+      (a, b) => Number(a.strikes >= MAX_STRIKES) - Number(b.strikes >= MAX_STRIKES),
+    )
   }
 
   return {

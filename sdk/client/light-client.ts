@@ -6,7 +6,7 @@ import { type CellVerifier, cellVerifier } from '../protocol/cell-proof.ts'
 import { claimsOf } from '../protocol/column.ts'
 import { type ErrorCode, errorCode, isZerogError, ZerogError } from '../protocol/errors.ts'
 import { loadHasher } from '../protocol/hasher.ts'
-import { drawColumns, foolChance, samplesFor } from '../protocol/sampling.ts'
+import { drawRandom, foolChance, samplesFor } from '../protocol/sampling.ts'
 import { connectDaPeers, type DaPeers, type PeerFault } from './da-peers.ts'
 import { type FoundBlob, findBlob } from './find-blob.ts'
 import type { HttpTransport } from './http.ts'
@@ -153,7 +153,7 @@ async function takeSamples({ peers, verifier, quorum, chance, signal }: Sampling
     (k) => (quorum.columns >> BigInt(k)) & 1n,
   )
   const population = attested.length
-  const order = drawColumns(attested)
+  const order = drawRandom(attested)
   const commitments = await peers.commitments(signal)
   const samples: ColumnSample[] = []
   let fooled = 0

@@ -41,10 +41,10 @@ export function samplesFor({
   return undefined
 }
 
-/** `count` different members of `columns` in random order, by secret randomness: nobody can know which will be asked for. */
-export function drawColumns(columns: readonly number[], count = columns.length): number[] {
-  const rest = [...columns]
-  const drawn: number[] = []
+/** `count` different members of `items` in random order, by secret randomness: nobody can know which will be asked for. */
+export function drawRandom<T>(items: readonly T[], count = items.length): T[] {
+  const rest = [...items]
+  const drawn: T[] = []
   while (drawn.length < count && rest.length > 0) drawn.push(...rest.splice(randomBelow(rest.length), 1))
   return drawn
 }
