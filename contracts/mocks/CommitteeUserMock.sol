@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IDaCommittee} from "../interfaces/IDaCommittee.sol";
 
 /// @title CommitteeUserMock
-/// @notice Stands for the contracts that use DaCommittee: a pot that pays, or refuses, and a meter of `verifyAttestation`.
+/// @notice Stands for the contracts that use DaCommittee: a pot that pays, or refuses, and a meter of verification.
 contract CommitteeUserMock {
     error Refused();
 
