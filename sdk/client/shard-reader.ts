@@ -9,7 +9,7 @@ export type ShardReader = {
   readonly shardBytes: number
   /** Bytes that `read` returns at most. */
   readonly windowBytes: number
-  /** The bytes of a shard from `offset` to the end of its window; in `into`, of `windowBytes`, if they must be copied. */
+  /** The bytes of a shard from `offset` to the end of its window; in `into`, of `windowBytes`, unless they need no copy. */
   read(index: number, offset: number, into?: Uint8Array): Promise<Uint8Array>
 }
 
@@ -17,12 +17,19 @@ export type ShardReader = {
 const WINDOW_TOTAL_BYTES = 32 * 1024 * 1024
 const MAX_WINDOW_BYTES = 1024 * 1024
 const MIN_WINDOW_BYTES = 64 * 1024
-/** Parity shards are sent side by side; this many windows may be apart before one is encoded again. */
-const KEPT_WINDOWS = 3
+/**
+ * Memory for parity that was encoded. Parity shards are sent side by side, but not in step: one that falls further behind
+ * has its windows encoded again.
+ */
+const KEPT_PARITY_BYTES = 64 * 1024 * 1024
+const MIN_KEPT_WINDOWS = 3
+
+/** The parity of one window; its memory serves another window later. */
+type Slot = { number: number; readonly parity: readonly Uint8Array[] }
 
 /**
- * A reader with bounded memory. Parity is encoded window by window and a few windows are kept, because all parity
- * shards of a window come from one pass over the data.
+ * A reader with bounded memory. Parity is encoded window by window and some windows are kept, because all parity shards
+ * of a window come from one pass over the data.
  */
 export function createShardReader(
   { erasure }: Pick<Engines, 'erasure'>,
@@ -36,29 +43,43 @@ export function createShardReader(
   },
 ): ShardReader {
   const total = shardBytes(layout)
-  const windowBytes = windowSize(layout.dataShards + parityShards, maxWindowBytes)
+  const windowBytes = Math.min(total, windowSize(layout.dataShards + parityShards, maxWindowBytes))
+  const keptWindows = Math.max(
+    MIN_KEPT_WINDOWS,
+    Math.floor(KEPT_PARITY_BYTES / (Math.max(1, parityShards) * windowBytes)),
+  )
   const encode = createParityEncoder(erasure, { d: layout.dataShards, m: parityShards })
-  const windows = new Map<number, Promise<readonly Uint8Array[]>>()
-  const data = Array.from({ length: layout.dataShards }, () => new Uint8Array(windowBytes))
+  const buffers = (count: number) => Array.from({ length: count }, () => new Uint8Array(windowBytes))
+  const data = buffers(layout.dataShards)
+  /** Used longest ago first. */
+  const slots: Slot[] = []
+  const coming = new Map<number, Promise<Slot>>()
   let encoding: Promise<unknown> = Promise.resolve()
 
-  function parityWindow(number: number): Promise<readonly Uint8Array[]> {
-    const made = windows.get(number) ?? encodeWindow(number)
-    windows.delete(number)
-    windows.set(number, made)
-    made.catch(() => windows.delete(number))
-    const [oldest] = windows.keys()
-    if (windows.size > KEPT_WINDOWS && oldest !== undefined) windows.delete(oldest)
-    return made
+  function parityWindow(number: number): Promise<Slot> | Slot {
+    const at = slots.findIndex((slot) => slot.number === number)
+    const [kept] = at === -1 ? [] : slots.splice(at, 1)
+    if (kept === undefined) return coming.get(number) ?? encodeWindow(number)
+    slots.push(kept)
+    return kept
   }
 
   /** One window at a time: they share the buffers of the data. */
-  function encodeWindow(number: number): Promise<readonly Uint8Array[]> {
+  function encodeWindow(number: number): Promise<Slot> {
     const offset = number * windowBytes
     const range = { offset, length: Math.min(windowBytes, total - offset) }
-    const made = encoding.then(async () =>
-      encode(await readDataColumns(source, layout, { ...range, into: data })),
-    )
+    const made = encoding
+      .then(async () => {
+        const columns = await readDataColumns(source, layout, { ...range, into: data })
+        const oldest = slots.length < keptWindows ? undefined : slots.shift()
+        const slot = oldest ?? { number, parity: buffers(parityShards) }
+        slot.number = number
+        encode(columns, slot.parity)
+        slots.push(slot)
+        return slot
+      })
+      .finally(() => coming.delete(number))
+    coming.set(number, made)
     encoding = made.catch(() => undefined)
     return made
   }
@@ -71,9 +92,13 @@ export function createShardReader(
       const length = Math.min((number + 1) * windowBytes, total) - offset
       if (index < layout.dataShards)
         return readDataColumn(source, layout, { index, offset, length, ...(into && { into }) })
-      const parity = await parityWindow(number)
+      let slot = await parityWindow(number)
+      // Taken for another window between being found and being awaited.
+      while (slot.number !== number) slot = await parityWindow(number)
       const start = offset - number * windowBytes
-      return (parity[index - layout.dataShards] ?? new Uint8Array()).subarray(start, start + length)
+      const bytes = into?.subarray(0, length) ?? new Uint8Array(length)
+      bytes.set(slot.parity[index - layout.dataShards]?.subarray(start, start + length) ?? [])
+      return bytes
     },
   }
 }
