@@ -67,9 +67,18 @@ export function checkProposal(
       )
     }
   }
-  for (const { index, root } of own) {
-    const held = shards.info({ txSeq: view.txSeq, index })
-    const meta = { txSeq: view.txSeq.toString(), index }
+  checkHeld({ shards, self }, view, proposal)
+}
+
+/** Checks that this provider has its shards of a proposal. Errors: SHARD_UNKNOWN, SHARD_INCOMPLETE, ROOT_MISMATCH. */
+export function checkHeld(
+  { shards, self }: Pick<Parts, 'shards' | 'self'>,
+  { txSeq }: SubmissionView,
+  proposal: Proposal,
+): void {
+  for (const { index, root } of ownShards(proposal, self)) {
+    const held = shards.info({ txSeq, index })
+    const meta = { txSeq: txSeq.toString(), index }
     if (!held) throw new ZerogError('SHARD_UNKNOWN', `shard ${index} has not arrived`, { meta })
     if (held.state !== 'complete') throw new ZerogError('SHARD_INCOMPLETE', undefined, { meta })
     if (held.root !== root) {

@@ -2,7 +2,7 @@ import { read } from '../../sdk/chain/read.ts'
 import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
 import { marketDomain, signStorageMessage } from '../../sdk/protocol/typed-data.ts'
 import type { StorageParts } from './context.ts'
-import { checkParity, checkProposal, ownShards } from './custody-check.ts'
+import { checkHeld, checkParity, checkProposal, ownShards } from './custody-check.ts'
 import { checkSealable, type SubmissionView, type SubmissionViews } from './submission-view.ts'
 
 /** A signed custody offer, as it goes over the wire; numbers are decimal strings. */
@@ -65,8 +65,11 @@ async function checkAndSign(
 
   // The check took its time: what is signed holds at this moment.
   const view = await views.fresh(txSeq, signal)
-  checkTerms(parts, view)
-  checkProposal(parts, view, proposal)
+  if (view === before) checkHeld(parts, view, proposal)
+  else {
+    checkTerms(parts, view)
+    checkProposal(parts, view, proposal)
+  }
   const own = ownShards(proposal, self)
   const message = {
     txSeq,
