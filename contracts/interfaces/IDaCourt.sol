@@ -57,9 +57,25 @@ struct DaCourtParams {
     uint16 reporterBps;
 }
 
+/// @notice A recorded verdict.
+/// @param due whether `punish` has still something to do
+/// @param reporter who proved it; zero if the fault is unknown
+/// @param opened whether the guilty are known already: from the first `punish`, for faults of leaves
+/// @param guilty bit i: the member in slot i of `epoch` has still to be slashed
+struct DaVerdict {
+    bool due;
+    bool opened;
+    address reporter;
+    address disperser;
+    uint64 epoch;
+    uint128 guilty;
+}
+
 /// @title IDaCourt
 /// @notice Convicts on proof, never on failure: of cells that do not fit their commitment, of malformed leaves, and of
 /// double signatures. A verdict is recorded first; `punish` carries it out.
+/// @dev Evidence may come while `currentPeriod < expiresAt + disputePeriods - 1`: the last period is for punishing.
+/// A disperser loses its bond once per blob or nonce, a member its share once per blob or nonce.
 interface IDaCourt {
     /// @notice Fault `faultId` of `blobId` is proved; `columns` are those whose attesters are guilty too.
     event Convicted(bytes32 indexed faultId, bytes32 indexed blobId, address indexed reporter, uint256 columns);
@@ -95,7 +111,8 @@ interface IDaCourt {
         external
         returns (bytes32 faultId);
 
-    /// @notice Convicts a cell with an element that is no canonical scalar.
+    /// @notice Convicts a cell that has not 2,048 bytes, or with an element that is no canonical scalar.
+    /// @param element 0 … 63; anything where the length is wrong
     function disputeScalar(DaLeaf calldata leaf, uint256 element) external returns (bytes32 faultId);
 
     /// @notice Convicts a leaf whose proof is no point of the group.
@@ -104,7 +121,8 @@ interface IDaCourt {
         external
         returns (bytes32 faultId);
 
-    /// @notice Convicts a header with a commitment that is no point of the group.
+    /// @notice Convicts a header with a commitment that is no point of the group, and all that attested it.
+    /// @param y 64 bytes for NotInSubgroup, else empty
     function disputeCommitmentPoint(
         bytes32 blobId,
         uint256 blobIndex,
@@ -133,6 +151,12 @@ interface IDaCourt {
         DaCommitmentLeaf calldata commitment,
         DaCellEvidence calldata evidence
     ) external view returns (bool);
+
+    /// @notice The fault of a wrong leaf: blobId ^ (column + 1); of a wrong commitment with `column` 128.
+    function faultIdOf(bytes32 blobId, uint256 column) external pure returns (bytes32 faultId);
+
+    /// @notice A verdict and what is left of it.
+    function verdictOf(bytes32 faultId) external view returns (DaVerdict memory);
 
     function params() external view returns (DaCourtParams memory);
 }
