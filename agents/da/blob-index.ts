@@ -342,6 +342,8 @@ export function openBlobIndex(store: Store) {
           appliedTo = Math.min(appliedTo, toBlock)
           for (const table of ['da_blob', 'da_blob_change', 'da_member_change', 'da_fault', 'da_line_entry'])
             store.run(`DELETE FROM ${table} WHERE block > ?`, toBlock)
+          // Whatever carried them out may be gone too.
+          store.run('UPDATE da_fault SET punished = 0')
         },
       }
     },

@@ -4,6 +4,7 @@ import type { DaService } from '../service.ts'
 import { answerDraw } from './answer-draw.ts'
 import { claimPay } from './claim-pay.ts'
 import { disperse } from './disperse.ts'
+import { disputeCells } from './dispute-cells.ts'
 import { disputeHeaders } from './dispute-headers.ts'
 import { formEpoch } from './form-epoch.ts'
 import { joinCommittee } from './join-committee.ts'
@@ -24,6 +25,7 @@ export function daDuties(config: DaConfig): AnyDuty<DaService>[] {
     formEpoch,
     disperse,
     disputeHeaders,
+    disputeCells,
     reportMiss,
     punish,
     repairColumns(config),

@@ -1,9 +1,9 @@
 import { disputeHeadersCall } from '../../../sdk/chain/da-court-calls.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import type { Duty } from '../../kernel/duty.ts'
-import { rank } from '../../kernel/rank.ts'
 import { submitCaughtUp } from '../catch-up.ts'
 import type { DaContext } from '../context.ts'
+import { isMyTurn } from '../turn.ts'
 
 type Dispute = { disperser: string }
 
@@ -14,9 +14,7 @@ export const disputeHeaders: Duty<Dispute, DaContext> = {
   async due(ctx) {
     const due: Dispute[] = []
     for (const { disperser } of ctx.seen.conflicts()) {
-      const { waitBlocks } = rank(BigInt(disperser), ctx.self, ctx.index.members())
-      // The rank starts anew every so many blocks: there is no event that all saw at once.
-      if (ctx.head.number % Math.max(1, 2 * ctx.index.members().length) < waitBlocks) continue
+      if (!isMyTurn(ctx, BigInt(disperser))) continue
       const { availability } = ctx.chain.da
       const isOver = await read(availability.isConvicted(disperser, { blockTag: ctx.head.number }), {
         signal: ctx.signal,

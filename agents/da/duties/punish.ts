@@ -1,5 +1,4 @@
 import { punishCall } from '../../../sdk/chain/da-court-calls.ts'
-import { isRevert } from '../../../sdk/chain/decode-error.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import { rank } from '../../kernel/rank.ts'
@@ -22,14 +21,12 @@ export const punish: Duty<Verdict, DaContext> = {
     for (const { faultId, block } of ctx.index.unpunished()) {
       const { waitBlocks } = rank(faultId, ctx.self, ctx.index.members())
       if (ctx.head.number < block + waitBlocks) continue
-      try {
-        await read(court.punish.staticCall(faultId, MAX_OPERATORS, { blockTag }), { signal: ctx.signal })
-        due.push({ faultId, block: ctx.head.number })
-      } catch (error) {
-        // The verdict is in a block that this look does not reach yet, or nobody is left.
-        if (isRevert(error, 'NothingToPunish')) ctx.index.setPunished(faultId)
-        else if (!isRevert(error, 'FaultUnknown')) throw error
-      }
+      const { due: isDue, reporter } = await read(court.verdictOf(faultId, { blockTag }), {
+        signal: ctx.signal,
+      })
+      if (isDue) due.push({ faultId, block: ctx.head.number })
+      // A verdict that this block does not have yet has no reporter.
+      else if (BigInt(reporter) !== 0n) ctx.index.setPunished(faultId)
     }
     return due
   },
