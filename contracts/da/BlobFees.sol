@@ -19,17 +19,19 @@ import {IDataAvailability} from "../interfaces/IDataAvailability.sol";
 abstract contract BlobFees is IDataAvailability {
     using SafeCast for uint256;
 
-    uint128 private _escrowWei;
     uint128 private _potWei;
     uint128 private _creditsWei;
-    mapping(address account => uint256) private _credits;
+    uint256 private _escrowWei;
+    /// @dev One more than the credit, once there was any: an account that is emptied again stays open, and to credit it
+    /// stays cheap.
+    mapping(address account => uint256) private _accounts;
 
     /// @inheritdoc IDataAvailability
     function withdraw(address to) external returns (uint256 amountWei) {
         require(to != address(0), ZeroAddress());
-        amountWei = _credits[msg.sender];
+        amountWei = creditOf(msg.sender);
         require(amountWei != 0, NothingToWithdraw(msg.sender));
-        delete _credits[msg.sender];
+        _accounts[msg.sender] = 1;
         _creditsWei -= amountWei.toUint128();
         emit Withdrawn(msg.sender, to, amountWei);
         (bool sent,) = to.call{value: amountWei}("");
@@ -42,31 +44,32 @@ abstract contract BlobFees is IDataAvailability {
     }
 
     /// @inheritdoc IDataAvailability
-    function creditOf(address account) external view returns (uint256) {
-        return _credits[account];
+    function creditOf(address account) public view returns (uint256) {
+        uint256 account_ = _accounts[account];
+        return account_ == 0 ? 0 : account_ - 1;
     }
 
     /// @inheritdoc IDataAvailability
     function accountedWei() external view returns (uint256) {
-        return uint256(_escrowWei) + _potWei + _creditsWei;
+        return _escrowWei + _potWei + _creditsWei;
     }
 
     /// @dev Takes the fee out of what was sent; the rest is the payer's.
     function _takeFee(address payer, uint256 feeWei) internal {
         require(msg.value >= feeWei, Underpaid(feeWei, msg.value));
-        _escrowWei += feeWei.toUint128();
-        _credit(payer, msg.value - feeWei);
+        _escrowWei += feeWei;
+        _creditAndTell(payer, msg.value - feeWei);
     }
 
     /// @dev Moves `amountWei` of a fee to an account.
     function _release(address to, uint256 amountWei) internal {
-        _escrowWei -= amountWei.toUint128();
-        _credit(to, amountWei);
+        _escrowWei -= amountWei;
+        _creditAndTell(to, amountWei);
     }
 
     /// @dev Moves `amountWei` of a fee to the pot.
     function _releaseToPot(uint256 amountWei) internal {
-        _escrowWei -= amountWei.toUint128();
+        _escrowWei -= amountWei;
         _potWei += amountWei.toUint128();
     }
 
@@ -74,14 +77,19 @@ abstract contract BlobFees is IDataAvailability {
         paidWei = Math.min(amountWei, _potWei);
         if (paidWei == 0) return 0;
         _potWei -= uint128(paidWei);
-        emit PotPaid(account, paidWei);
         _credit(account, paidWei);
+        emit PotPaid(account, paidWei);
+    }
+
+    function _creditAndTell(address account, uint256 amountWei) private {
+        if (amountWei == 0) return;
+        _credit(account, amountWei);
+        emit Credited(account, amountWei);
     }
 
     function _credit(address account, uint256 amountWei) private {
-        if (amountWei == 0) return;
-        _credits[account] += amountWei;
+        uint256 account_ = _accounts[account];
+        _accounts[account] = (account_ == 0 ? 1 : account_) + amountWei;
         _creditsWei += amountWei.toUint128();
-        emit Credited(account, amountWei);
     }
 }

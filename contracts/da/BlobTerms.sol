@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
-import {DaParams, IDataAvailability} from "../interfaces/IDataAvailability.sol";
+import {DaParams, DaStatus, IDataAvailability} from "../interfaces/IDataAvailability.sol";
 import {CellTreeLib} from "../libraries/CellTreeLib.sol";
 import {ClockLib} from "../libraries/ClockLib.sol";
 
@@ -24,14 +24,14 @@ abstract contract BlobTerms is IDataAvailability {
     uint256 private immutable _exitDelayPeriods;
     uint256 private immutable _pricePerBlobPeriodWei;
     uint256 internal immutable _bondWei;
-    uint256 internal immutable _softColumns;
+    uint256 private immutable _softColumns;
     uint256 private immutable _softAdversary;
-    uint256 internal immutable _finalColumns;
+    uint256 private immutable _finalColumns;
     uint256 private immutable _finalAdversary;
     uint256 internal immutable _confirmBlocks;
     uint256 private immutable _minRetentionPeriods;
     uint256 private immutable _maxRetentionPeriods;
-    uint256 private immutable _bucketPeriods;
+    uint256 internal immutable _bucketPeriods;
     uint256 internal immutable _disputePeriods;
     uint256 internal immutable _maintenanceBps;
     uint256 internal immutable _unconfirmedBps;
@@ -106,7 +106,7 @@ abstract contract BlobTerms is IDataAvailability {
 
     function _checkParams() private view {
         require(
-            _bondWei != 0 && _confirmBlocks != 0 && _bucketPeriods != 0 && _disputePeriods != 0
+            _bondWei != 0 && _confirmBlocks != 0 && _confirmBlocks <= type(uint24).max && _bucketPeriods != 0 && _disputePeriods != 0
                 && _maintenanceBps <= BPS && _unconfirmedBps <= BPS && _softColumns <= _finalColumns
                 && _finalColumns <= CellTreeLib.COLUMNS,
             InvalidParams()
@@ -121,5 +121,21 @@ abstract contract BlobTerms is IDataAvailability {
         );
         uint256 neededPeriods = _maxRetentionPeriods + _disputePeriods + _epochPeriods;
         require(neededPeriods <= _exitDelayPeriods, ExitDelayTooShort(neededPeriods, _exitDelayPeriods));
+    }
+
+    /// @dev What these columns are enough for.
+    function _quorumOf(uint256 columns) internal view returns (DaStatus) {
+        uint256 count = _countColumns(columns);
+        require(count >= _softColumns, TooFewColumns(count, _softColumns));
+        return count >= _finalColumns ? DaStatus.Final : DaStatus.Soft;
+    }
+
+    /// @dev Bits set among the lower 128: pairs, nibbles, bytes, then the sum of the bytes.
+    function _countColumns(uint256 columns) internal pure returns (uint256) {
+        columns -= (columns >> 1) & 0x55555555555555555555555555555555;
+        columns = (columns & 0x33333333333333333333333333333333)
+            + ((columns >> 2) & 0x33333333333333333333333333333333);
+        columns = (columns + (columns >> 4)) & 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
+        return (columns * 0x01010101010101010101010101010101 >> 120) & 0xff;
     }
 }

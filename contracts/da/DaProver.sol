@@ -61,13 +61,22 @@ contract DaProver is IDaProver, AuditRounds {
         bytes calldata cellAndProof,
         bytes32[] calldata path
     ) external {
-        _requireAnswerWindow(period);
-        Place memory place = _resolve(period, draw, entryIndex);
-        _checkCell(place, cellAndProof, path);
-        address holder = _holderOf(place);
-        uint256 bountyWei = _rounds[period].bountyWei;
-        if (bountyWei != 0) bountyWei = _da.payFromPot(holder, bountyWei);
-        emit Answered(period, draw, holder, place.blobId, place.blobIndex, place.column, bountyWei);
+        Place memory place = _answer(period, draw, entryIndex, cellAndProof, path);
+        _pay(place, period, draw, _committee.ownerOf(place.epoch, place.column));
+    }
+
+    /// @inheritdoc IDaProver
+    function answerAsSuccessor(
+        uint256 period,
+        uint256 draw,
+        uint256 entryIndex,
+        bytes calldata cellAndProof,
+        bytes32[] calldata path
+    ) external {
+        Place memory place = _answer(period, draw, entryIndex, cellAndProof, path);
+        address attester = _committee.ownerOf(place.epoch, place.column);
+        require(_committee.isOut(attester), HolderNotOut(place.blobId, place.column, attester));
+        _pay(place, period, draw, _committee.ownerOf(_committee.activeEpoch(), place.column));
     }
 
     /// @inheritdoc IDaProver
@@ -104,6 +113,24 @@ contract DaProver is IDaProver, AuditRounds {
             reporterBps: uint16(_reporterBps),
             bountyWei: uint128(_bountyWei)
         });
+    }
+
+    function _answer(
+        uint256 period,
+        uint256 draw,
+        uint256 entryIndex,
+        bytes calldata cellAndProof,
+        bytes32[] calldata path
+    ) private returns (Place memory place) {
+        _requireAnswerWindow(period);
+        place = _resolve(period, draw, entryIndex);
+        _checkCell(place, cellAndProof, path);
+    }
+
+    function _pay(Place memory place, uint256 period, uint256 draw, address holder) private {
+        uint256 bountyWei = _rounds[period].bountyWei;
+        if (bountyWei != 0) bountyWei = _da.payFromPot(holder, bountyWei);
+        emit Answered(period, draw, holder, place.blobId, place.blobIndex, place.column, bountyWei);
     }
 
     /// @dev Finds the draw, checks that somebody had to answer it, and marks it: it is resolved once, whichever way.
@@ -144,13 +171,6 @@ contract DaProver is IDaProver, AuditRounds {
     /// @inheritdoc AuditLine
     function _endPeriodOf(uint256 blobNumber) internal view override returns (uint256) {
         return _da.expiryOf(blobNumber);
-    }
-
-    /// @dev Who attested the column; once it is out, whoever holds the column now. It keeps what it answers itself.
-    function _holderOf(Place memory place) private view returns (address attester) {
-        attester = _committee.ownerOf(place.epoch, place.column);
-        if (msg.sender == attester || !_committee.isOut(attester)) return attester;
-        return _committee.ownerOf(_committee.activeEpoch(), place.column);
     }
 
     function _checkCell(Place memory place, bytes calldata cellAndProof, bytes32[] calldata path) private pure {

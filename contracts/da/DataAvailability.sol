@@ -44,25 +44,25 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
     IStaking private immutable _staking;
     IDaCommittee private immutable _committee;
 
-    /// @dev Laid out so that every word is written at submission: a confirmation or a verdict opens no new one.
-    /// `confirmedAfter` is the last confirmation, in blocks after submission.
+    /// @dev Four words and two roots, all of them written at submission: neither a confirmation nor a verdict opens a
+    /// new one. `expiryBucket` counts buckets, `confirmedAfter` blocks from submission to the last confirmation.
     struct Blob {
         address disperser;
         uint64 nonce;
-        uint32 expiresAt;
+        bool claimed;
         address payer;
         uint96 feeWei;
         uint128 columns;
         uint40 submittedAtBlock;
-        uint32 confirmedAfter;
-        uint32 epoch;
+        uint24 confirmedAfter;
+        uint24 epoch;
+        uint24 expiryBucket;
         uint16 blobCount;
-        DaStatus status;
         uint128 forfeited;
         uint40 number;
         uint40 finalAtBlock;
         uint40 convictedAtBlock;
-        bool claimed;
+        DaStatus status;
         bytes32 commitmentsRoot;
         bytes32 cellsRoot;
     }
@@ -128,16 +128,14 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         require(columns != 0, AttestationInvalid(blobId));
         uint256 before = blob.columns;
         require(columns & before == before && columns != before, NothingAdded(columns, before));
-        uint256 count = _countColumns(columns);
-        require(count >= _softColumns, TooFewColumns(count, _softColumns));
+        status = _quorumOf(columns);
 
-        status = count >= _finalColumns ? DaStatus.Final : DaStatus.Soft;
         if (status != blob.status && status == DaStatus.Final) blob.finalAtBlock = uint40(block.number);
         blob.columns = uint128(columns);
-        blob.confirmedAfter = uint32(block.number - blob.submittedAtBlock);
+        blob.confirmedAfter = uint24(block.number - blob.submittedAtBlock);
         blob.status = status;
         emit BlobConfirmed(blobId, status, confirmation.signers, columns, confirmation.signature);
-        if (before == 0) _prover.append(blob.number, blob.blobCount, blob.expiresAt);
+        if (before == 0) _prover.append(blob.number, blob.blobCount, _expiryOf(blob));
     }
 
     /// @inheritdoc IDataAvailability
@@ -162,7 +160,7 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         DaStatus status = blob.status;
         require(status == DaStatus.Soft || status == DaStatus.Final, NotClaimable(blobId, status));
         require(!blob.claimed, AlreadyClaimed(blobId));
-        uint256 readyAt = blob.expiresAt + _disputePeriods;
+        uint256 readyAt = _expiryOf(blob) + _disputePeriods;
         require(_currentPeriod() >= readyAt, TooEarly(_currentPeriod(), readyAt));
 
         blob.claimed = true;
@@ -223,7 +221,7 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
 
     /// @inheritdoc IDataAvailability
     function blobOf(bytes32 blobId) external view returns (DaBlob memory) {
-        Blob memory blob = _blobs[blobId];
+        Blob storage blob = _blobs[blobId];
         return DaBlob({
             status: blob.status,
             disperser: blob.disperser,
@@ -234,10 +232,10 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
             blobCount: blob.blobCount,
             submittedAtBlock: blob.submittedAtBlock,
             confirmBy: blob.number == 0 ? 0 : (blob.submittedAtBlock + _confirmBlocks).toUint64(),
-            expiresAt: blob.expiresAt,
+            expiresAt: _expiryOf(blob),
             finalAtBlock: blob.finalAtBlock,
             convictedAtBlock: blob.convictedAtBlock,
-            confirmedAtBlock: _confirmedAtBlock(blob.columns, blob.submittedAtBlock, blob.confirmedAfter),
+            confirmedAtBlock: _confirmedAtBlock(blob),
             claimed: blob.claimed,
             feeWei: blob.feeWei,
             columns: blob.columns,
@@ -251,21 +249,20 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
     function auditOf(uint256 number) external view returns (DaAudit memory) {
         bytes32 blobId = _blobIds[number];
         Blob storage blob = _blobs[blobId];
-        uint128 columns = blob.columns;
         return DaAudit({
             blobId: blobId,
             epoch: blob.epoch,
-            confirmedAtBlock: _confirmedAtBlock(columns, blob.submittedAtBlock, blob.confirmedAfter),
-            expiresAt: blob.expiresAt,
+            confirmedAtBlock: _confirmedAtBlock(blob),
+            expiresAt: _expiryOf(blob),
             blobCount: blob.blobCount,
-            columns: columns,
+            columns: blob.columns,
             cellsRoot: blob.cellsRoot
         });
     }
 
     /// @inheritdoc IDataAvailability
     function expiryOf(uint256 number) external view returns (uint256) {
-        return _blobs[_blobIds[number]].expiresAt;
+        return _expiryOf(_blobs[_blobIds[number]]);
     }
 
     /// @inheritdoc IDataAvailability
@@ -326,11 +323,11 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         Blob storage blob = _blobs[blobId];
         blob.disperser = header.disperser;
         blob.nonce = header.nonce;
-        blob.expiresAt = uint256(header.expiresAt).toUint32();
+        blob.expiryBucket = (header.expiresAt / _bucketPeriods).toUint24();
         blob.payer = msg.sender;
         blob.feeWei = feeWei.toUint96();
         blob.submittedAtBlock = block.number.toUint40();
-        blob.epoch = uint256(header.epoch).toUint32();
+        blob.epoch = uint256(header.epoch).toUint24();
         blob.blobCount = header.blobCount;
         blob.status = DaStatus.Submitted;
         blob.number = uint256(number).toUint40();
@@ -338,15 +335,20 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         blob.cellsRoot = header.cellsRoot;
     }
 
-    /// @dev Credits each member what its columns earned; a committee has at most 128 slots.
+    /// @dev Credits each member what its columns earned, once each: a committee has at most 128 slots.
     function _payMembers(uint256 epoch, uint256 columns, uint256 columnWei) private {
         bytes32[4] memory columnSlots = _committee.epochOf(epoch).columnSlots;
+        address[] memory owners = _committee.ownersOf(epoch);
         uint256[] memory earned = new uint256[](CellTreeLib.COLUMNS);
+        address[] memory members = new address[](CellTreeLib.COLUMNS);
         for (uint256 k; k < CellTreeLib.COLUMNS; ++k) {
-            if ((columns >> k) & 1 != 0) earned[uint8(columnSlots[k / 32][k % 32])] += columnWei;
+            if ((columns >> k) & 1 == 0) continue;
+            uint256 slot = uint8(columnSlots[k / 32][k % 32]);
+            members[slot] = owners[k];
+            earned[slot] += columnWei;
         }
         for (uint256 slot; slot < CellTreeLib.COLUMNS; ++slot) {
-            if (earned[slot] != 0) _release(_committee.operatorAt(epoch, slot), earned[slot]);
+            if (earned[slot] != 0) _release(members[slot], earned[slot]);
         }
     }
 
@@ -380,20 +382,11 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         require(blob.number != 0, BlobUnknown(blobId));
     }
 
-    function _confirmedAtBlock(uint128 columns, uint40 submittedAtBlock, uint32 confirmedAfter)
-        private
-        pure
-        returns (uint64)
-    {
-        return columns == 0 ? 0 : uint64(submittedAtBlock) + confirmedAfter;
+    function _expiryOf(Blob storage blob) private view returns (uint64) {
+        return uint64(blob.expiryBucket * _bucketPeriods);
     }
 
-    /// @dev Bits set among the lower 128: pairs, nibbles, bytes, then the sum of the bytes.
-    function _countColumns(uint256 columns) private pure returns (uint256) {
-        columns -= (columns >> 1) & 0x55555555555555555555555555555555;
-        columns = (columns & 0x33333333333333333333333333333333)
-            + ((columns >> 2) & 0x33333333333333333333333333333333);
-        columns = (columns + (columns >> 4)) & 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
-        return (columns * 0x01010101010101010101010101010101 >> 120) & 0xff;
+    function _confirmedAtBlock(Blob storage blob) private view returns (uint64) {
+        return blob.columns == 0 ? 0 : uint64(blob.submittedAtBlock) + blob.confirmedAfter;
     }
 }

@@ -65,6 +65,8 @@ interface IDaProver is IAuditLine {
     error ColumnsNotSettled(bytes32 blobId, uint256 period);
     /// @notice Who attested the column has no stake left: nobody can be slashed for it.
     error HolderOut(bytes32 blobId, uint256 column, address holder);
+    /// @notice Who attested the column still has its stake: it answers itself.
+    error HolderNotOut(bytes32 blobId, uint256 column, address holder);
     error WrongCellProof(bytes32 blobId, uint256 blobIndex, uint256 column);
     /// @notice Cell and proof together have exactly 2,096 bytes.
     error WrongCellLength(uint256 lengthBytes);
@@ -72,10 +74,19 @@ interface IDaProver is IAuditLine {
     /// @notice Gives a blob the next positions of the line, from the next period on. Only DataAvailability.
     function append(uint256 blobNumber, uint256 blobCount, uint256 endPeriod) external returns (uint256 entryIndex);
 
-    /// @notice Answers a draw. Anyone may send it; the bounty is the holder's.
+    /// @notice Answers a draw. Anyone may send it; the bounty is that of who attested the column.
     /// @param cellAndProof cell (2,048 bytes) ‖ proof (48 bytes)
     /// @param path siblings from the cell's leaf up to `cellsRoot`
     function answer(
+        uint256 period,
+        uint256 draw,
+        uint256 entryIndex,
+        bytes calldata cellAndProof,
+        bytes32[] calldata path
+    ) external;
+
+    /// @notice Answers a draw on a column whose attester is out; the bounty is that of who holds the column now.
+    function answerAsSuccessor(
         uint256 period,
         uint256 draw,
         uint256 entryIndex,

@@ -138,8 +138,10 @@ interface IDataAvailability is IStakedService {
     /// @notice Pay of `columns` was lost to the pot.
     event ColumnsForfeited(bytes32 indexed blobId, uint256 columns);
     event BlobClaimed(bytes32 indexed blobId, uint256 toMembersWei, uint256 toPayerWei, uint256 toPotWei);
+    /// @notice `account` was credited from a fee, or with what it had paid too much.
     event Credited(address indexed account, uint256 amountWei);
     event Withdrawn(address indexed account, address indexed to, uint256 amountWei);
+    /// @notice `account` was credited from the pot.
     event PotPaid(address indexed account, uint256 amountWei);
 
     error AlreadyWired();

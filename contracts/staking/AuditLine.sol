@@ -37,18 +37,18 @@ abstract contract AuditLine is IAuditLine {
     /// @dev Figures that hold in `period`.
     struct Present {
         uint32 period;
-        uint32 entries;
         uint64 tail;
         uint64 end;
         uint64 live;
     }
 
-    /// @dev Figures that will hold in the period after; `live` before the endings at its boundary.
+    /// @dev Figures that will hold in the period after; `live` before the endings at its boundary. All entries made.
     struct Coming {
         uint64 tail;
         uint64 end;
         uint64 live;
-        uint64 tailEntry;
+        uint32 tailEntry;
+        uint32 entries;
     }
 
     uint256 private immutable _startBlock;
@@ -70,7 +70,7 @@ abstract contract AuditLine is IAuditLine {
     function moveTail(uint256 maxEntries) external returns (uint256 moved) {
         uint256 deadline = _rollFully() + 1;
         uint256 live = _next.live - _ending[deadline];
-        while (moved < maxEntries && _next.tailEntry < _now.entries) {
+        while (moved < maxEntries && _next.tailEntry < _next.entries) {
             Stretch memory first = _stretches[_next.tailEntry];
             bool dead = _endPeriodOf(first.id) <= deadline;
             if (!dead && _next.end - _next.tail <= 2 * live) break;
@@ -90,7 +90,7 @@ abstract contract AuditLine is IAuditLine {
 
     /// @inheritdoc IAuditLine
     function entryCount() external view returns (uint256) {
-        return _now.entries;
+        return _next.entries;
     }
 
     /// @inheritdoc IAuditLine
@@ -129,7 +129,7 @@ abstract contract AuditLine is IAuditLine {
 
     function _appendStretch(uint256 id, uint256 length) private returns (uint256 entryIndex) {
         uint64 start = _next.end;
-        entryIndex = _now.entries++;
+        entryIndex = _next.entries++;
         _stretches[entryIndex] = Stretch(start, length.toUint64(), id.toUint64());
         _next.end = start + length.toUint64();
         _emitAppended(entryIndex, id, start, length);
