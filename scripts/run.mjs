@@ -20,7 +20,7 @@ const TASKS = {
   bench: { args: ['scripts/bench.mjs'] },
   vectors: { args: ['dist/scripts/vectors.js'], redis: false },
   docs: { args: ['dist/scripts/generate-docs.js'], redis: false },
-  test: { args: ['scripts/test.mjs'], build: false },
+  test: { args: ['scripts/test.mjs'], build: false, chromium: true },
   'test:fast': { args: ['scripts/test.mjs', '--fast'], build: false },
   lint: { args: ['scripts/lint.mjs'], redis: false, build: false },
   fix: {
