@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
 import {DaParams, DaStatus, IDataAvailability} from "../interfaces/IDataAvailability.sol";
+import {BitmapLib} from "../libraries/BitmapLib.sol";
 import {CellTreeLib} from "../libraries/CellTreeLib.sol";
 import {ClockLib} from "../libraries/ClockLib.sol";
 
@@ -125,17 +126,8 @@ abstract contract BlobTerms is IDataAvailability {
 
     /// @dev What these columns are enough for.
     function _quorumOf(uint256 columns) internal view returns (DaStatus) {
-        uint256 count = _countColumns(columns);
+        uint256 count = BitmapLib.count(columns);
         require(count >= _softColumns, TooFewColumns(count, _softColumns));
         return count >= _finalColumns ? DaStatus.Final : DaStatus.Soft;
-    }
-
-    /// @dev Bits set among the lower 128: pairs, nibbles, bytes, then the sum of the bytes.
-    function _countColumns(uint256 columns) internal pure returns (uint256) {
-        columns -= (columns >> 1) & 0x55555555555555555555555555555555;
-        columns = (columns & 0x33333333333333333333333333333333)
-            + ((columns >> 2) & 0x33333333333333333333333333333333);
-        columns = (columns + (columns >> 4)) & 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
-        return (columns * 0x01010101010101010101010101010101 >> 120) & 0xff;
     }
 }

@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IBeacon} from "../interfaces/IBeacon.sol";
 import {DaCommitteeParams, IDaCommittee} from "../interfaces/IDaCommittee.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
+import {BitmapLib} from "../libraries/BitmapLib.sol";
 import {BlsLib} from "../libraries/BlsLib.sol";
 import {KeySetLib} from "../libraries/KeySetLib.sol";
 import {PrecompileCheckLib} from "../libraries/PrecompileCheckLib.sol";
@@ -124,7 +124,7 @@ abstract contract CommitteeMembers is IDaCommittee, EIP712 {
         uint256 waiting = 0;
         bytes memory code;
         while (changed != 0) {
-            uint256 slot = _lowest(changed);
+            uint256 slot = BitmapLib.lowest(changed);
             uint256 bit = 1 << slot;
             changed ^= bit;
             Change memory change = _changes[slot];
@@ -140,7 +140,7 @@ abstract contract CommitteeMembers is IDaCommittee, EIP712 {
         if (written == 0) return 0;
         _changed = uint128(waiting);
         _keyed = uint128(keyed);
-        _keySet = KeySetLib.write(code, keyed);
+        _keySet = KeySetLib.write(code);
         emit KeySetWritten(_keySet, keyed);
     }
 
@@ -151,7 +151,7 @@ abstract contract CommitteeMembers is IDaCommittee, EIP712 {
         if (free != 0) {
             // Better a slot with nothing left to write: it cannot be blocked.
             uint256 quiet = free & ~uint256(_changed);
-            slot = _lowest(quiet == 0 ? free : quiet);
+            slot = BitmapLib.lowest(quiet == 0 ? free : quiet);
             _taken |= uint128(1 << slot);
         } else {
             require(replaced != address(0), CommitteeFull());
@@ -204,10 +204,5 @@ abstract contract CommitteeMembers is IDaCommittee, EIP712 {
 
     function _requireSignatureLength(bytes calldata signature) internal pure {
         require(signature.length == SIGNATURE_BYTES, WrongSignatureLength(signature.length));
-    }
-
-    /// @dev Place of the lowest bit that is set; `bits` is not 0.
-    function _lowest(uint256 bits) internal pure returns (uint256) {
-        return Math.log2(bits & (~bits + 1));
     }
 }

@@ -7,6 +7,7 @@ import {IBeacon} from "../interfaces/IBeacon.sol";
 import {DaCommitteeParams, DaEpoch, IDaCommittee} from "../interfaces/IDaCommittee.sol";
 import {IDataAvailability} from "../interfaces/IDataAvailability.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
+import {BitmapLib} from "../libraries/BitmapLib.sol";
 import {BlsLib} from "../libraries/BlsLib.sol";
 import {KeySetLib} from "../libraries/KeySetLib.sol";
 import {SeatLib} from "../libraries/SeatLib.sol";
@@ -166,7 +167,7 @@ contract DaCommittee is CommitteeMembers {
         uint256[] memory weights = new uint256[](KeySetLib.SLOTS);
         bytes memory code = KeySetLib.load(keySet);
         for (uint256 rest = keyed; rest != 0; rest &= rest - 1) {
-            uint256 slot = _lowest(rest);
+            uint256 slot = BitmapLib.lowest(rest);
             uint256 weightWei = _staking.allocationAt(KeySetLib.operatorIn(code, slot), address(this), epoch);
             if (weightWei < _minStakeWei) continue;
             weights[slot] = weightWei;
@@ -175,7 +176,7 @@ contract DaCommittee is CommitteeMembers {
         require(totalWei != 0, NoMembers(epoch));
         bytes32[4] memory columnSlots = SeatLib.assign(weights, seed);
         (, uint256 seated) = SeatLib.columnsOf(columnSlots, 0);
-        for (uint256 rest = seated; rest != 0; rest &= rest - 1) members++;
+        members = BitmapLib.count(seated);
         uint128 seatWei = (totalWei / SeatLib.SEATS).toUint128();
         _epochs[epoch] = DaEpoch(keySet, uint8(members), seatWei, uint128(keyed), columnSlots);
         _activeEpoch = epoch.toUint64();
@@ -199,10 +200,9 @@ contract DaCommittee is CommitteeMembers {
 
     /// @dev Sum of the signers' keys, the shorter way round: from nothing, or from the stored sum of all.
     function _aggregateOf(address keySet, uint256 keyed, uint256 signers) private view returns (bytes memory key) {
-        bytes memory code = KeySetLib.load(keySet);
         uint256 others = keyed & ~signers;
-        if (_count(signers) <= _count(others)) return KeySetLib.sum(code, signers);
-        return BlsLib.g1Add(KeySetLib.aggregate(code), BlsLib.g1Negate(KeySetLib.sum(code, others)));
+        if (BitmapLib.count(signers) <= BitmapLib.count(others)) return KeySetLib.sum(keySet, signers);
+        return BlsLib.g1Add(KeySetLib.aggregateOf(keySet), BlsLib.g1Negate(KeySetLib.sum(keySet, others)));
     }
 
     function _formed(uint256 epoch) private view returns (DaEpoch memory formed) {
@@ -214,9 +214,5 @@ contract DaCommittee is CommitteeMembers {
         require(slot < KeySetLib.SLOTS, SlotOutOfRange(slot));
         keySet = _epochs[epoch].keySet;
         require(keySet != address(0), EpochUnknown(epoch));
-    }
-
-    function _count(uint256 bits) private pure returns (uint256 count) {
-        for (; bits != 0; bits &= bits - 1) count++;
     }
 }

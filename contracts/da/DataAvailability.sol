@@ -17,6 +17,7 @@ import {
 } from "../interfaces/IDataAvailability.sol";
 import {IStakedService} from "../interfaces/IStakedService.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
+import {BitmapLib} from "../libraries/BitmapLib.sol";
 import {CellTreeLib} from "../libraries/CellTreeLib.sol";
 import {BlobFees} from "./BlobFees.sol";
 import {BlobHeaders} from "./BlobHeaders.sol";
@@ -168,8 +169,8 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         uint256 columnWei = feeWei * (BPS - _maintenanceBps) / BPS / CellTreeLib.COLUMNS;
         uint256 signed = blob.columns;
         uint256 earned = signed & ~uint256(blob.forfeited);
-        uint256 toMembersWei = columnWei * _countColumns(earned);
-        uint256 toPayerWei = columnWei * (CellTreeLib.COLUMNS - _countColumns(signed));
+        uint256 toMembersWei = columnWei * BitmapLib.count(earned);
+        uint256 toPayerWei = columnWei * (CellTreeLib.COLUMNS - BitmapLib.count(signed));
         uint256 toPotWei = feeWei - toMembersWei - toPayerWei;
         emit BlobClaimed(blobId, toMembersWei, toPayerWei, toPotWei);
         _releaseToPot(toPotWei);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.26;
 
+import {BlsLib} from "./BlsLib.sol";
 import {PrecompileLib} from "./PrecompileLib.sol";
 
 /// @title KeySetLib
@@ -26,12 +27,7 @@ library KeySetLib {
     error KeySetNotCreated();
 
     /// @notice Deploys a key set; `code` is as `load` gave it, with changes by `put`.
-    /// @param keyed bit i: slot i has a key
-    function write(bytes memory code, uint256 keyed) internal returns (address keySet) {
-        bytes memory total = sum(code, keyed);
-        assembly ("memory-safe") {
-            mcopy(add(code, add(0x20, AGGREGATE_AT)), add(total, 0x20), KEY_BYTES)
-        }
+    function write(bytes memory code) internal returns (address keySet) {
         // PUSH2 size, DUP1, PUSH1 10, RETURNDATASIZE, CODECOPY, RETURNDATASIZE, RETURN: deploys what follows.
         bytes memory initCode = abi.encodePacked(hex"61", uint16(CODE_BYTES), hex"80600a3d393df3", code);
         assembly ("memory-safe") {
@@ -46,17 +42,16 @@ library KeySetLib {
         if (keySet != address(0)) _copy(keySet, 0, code);
     }
 
-    /// @notice Puts a key (128 B) and its holder into `slot`; zeros empty it. `write` brings the aggregate up to date.
-    function put(bytes memory code, uint256 slot, bytes memory key, address operator) internal pure {
-        bytes memory entry = abi.encodePacked(key, operator);
+    /// @notice Puts a key (128 B) and its holder into `slot`, zeros to empty it, and keeps the aggregate their sum.
+    function put(bytes memory code, uint256 slot, bytes memory key, address operator) internal view {
         uint256 start = ENTRIES_AT + slot * ENTRY_BYTES;
-        assembly ("memory-safe") {
-            mcopy(add(add(code, 0x20), start), add(entry, 0x20), ENTRY_BYTES)
-        }
+        bytes memory others = BlsLib.g1Add(_read(code, AGGREGATE_AT), BlsLib.g1Negate(_read(code, start)));
+        _overwrite(code, AGGREGATE_AT, BlsLib.g1Add(others, key));
+        _overwrite(code, start, abi.encodePacked(key, operator));
     }
 
-    /// @notice Sum of the keys in `slots` (a bitmap), 128 bytes; zeros are infinity.
-    function sum(bytes memory code, uint256 slots) internal view returns (bytes memory total) {
+    /// @notice Sum of the keys in `slots` (a bitmap) of a key set, 128 bytes; zeros are infinity.
+    function sum(address keySet, uint256 slots) internal view returns (bytes memory total) {
         // The second half takes the next key: the precompile adds both halves and writes to the first.
         total = new bytes(2 * KEY_BYTES);
         uint256 g1Add = PrecompileLib.G1_ADD;
@@ -65,10 +60,10 @@ library KeySetLib {
         assembly ("memory-safe") {
             let left := add(total, 0x20)
             let right := add(left, KEY_BYTES)
-            let entry := add(add(code, 0x20), ENTRIES_AT)
+            let entry := ENTRIES_AT
             for { let rest := slots } rest { rest := shr(1, rest) } {
                 if and(rest, 1) {
-                    mcopy(right, entry, KEY_BYTES)
+                    extcodecopy(keySet, right, entry, KEY_BYTES)
                     let done := staticcall(gasLimit, g1Add, left, 0x100, left, KEY_BYTES)
                     ok := and(ok, and(done, eq(returndatasize(), KEY_BYTES)))
                 }
@@ -79,12 +74,10 @@ library KeySetLib {
         require(ok, PrecompileLib.PrecompileFailed(g1Add));
     }
 
-    /// @notice Sum of all keys of loaded code.
-    function aggregate(bytes memory code) internal pure returns (bytes memory total) {
+    /// @notice Sum of all keys of a key set.
+    function aggregateOf(address keySet) internal view returns (bytes memory total) {
         total = new bytes(KEY_BYTES);
-        assembly ("memory-safe") {
-            mcopy(add(total, 0x20), add(code, add(0x20, AGGREGATE_AT)), KEY_BYTES)
-        }
+        _copy(keySet, AGGREGATE_AT, total);
     }
 
     /// @notice Who holds `slot` of loaded code; zero if nobody.
@@ -106,6 +99,20 @@ library KeySetLib {
     function keyAt(address keySet, uint256 slot) internal view returns (bytes memory key) {
         key = new bytes(KEY_BYTES);
         _copy(keySet, ENTRIES_AT + slot * ENTRY_BYTES, key);
+    }
+
+    /// @dev 128 bytes of loaded code.
+    function _read(bytes memory code, uint256 start) private pure returns (bytes memory point) {
+        point = new bytes(KEY_BYTES);
+        assembly ("memory-safe") {
+            mcopy(add(point, 0x20), add(add(code, 0x20), start), KEY_BYTES)
+        }
+    }
+
+    function _overwrite(bytes memory code, uint256 start, bytes memory part) private pure {
+        assembly ("memory-safe") {
+            mcopy(add(add(code, 0x20), start), add(part, 0x20), mload(part))
+        }
     }
 
     /// @dev Fills `target` from the code of `keySet`; what lies behind the end reads as zero.

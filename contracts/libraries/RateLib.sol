@@ -2,6 +2,7 @@
 pragma solidity ^0.8.26;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {BitmapLib} from "./BitmapLib.sol";
 import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
@@ -150,20 +151,8 @@ library RateLib {
         while (from < to) {
             uint256 shift = from % 256;
             uint256 width = Math.min(to - from, 256 - shift);
-            count += _popCount((opened[from / 256] >> shift) & (type(uint256).max >> (256 - width)));
+            count += BitmapLib.count((opened[from / 256] >> shift) & (type(uint256).max >> (256 - width)));
             from += width;
-        }
-    }
-
-    /// @dev Unchecked on purpose: the classic sum of bit fields, whose parts cannot leave their fields.
-    function _popCount(uint256 bits) private pure returns (uint256) {
-        if (bits == 0) return 0;
-        if (bits == type(uint256).max) return 256;
-        unchecked {
-            bits -= (bits >> 1) & (type(uint256).max / 3);
-            bits = (bits & (type(uint256).max / 5)) + ((bits >> 2) & (type(uint256).max / 5));
-            bits = (bits + (bits >> 4)) & (type(uint256).max / 17);
-            return (bits * (type(uint256).max / 255)) >> 248;
         }
     }
 }

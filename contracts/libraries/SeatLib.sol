@@ -69,10 +69,14 @@ library SeatLib {
     {
         // Every confirmation of a blob runs this: bounds of a fixed table need no checks. It only reads.
         assembly ("memory-safe") {
-            for { let k := 0 } lt(k, 128) { k := add(k, 1) } {
-                let owner := byte(and(k, 31), mload(add(columnOwners, and(k, 0x60))))
-                columns := or(columns, shl(k, and(shr(owner, owners), 1)))
-                seated := or(seated, shl(owner, 1))
+            for { let k := 0 } lt(k, 128) {} {
+                let word := mload(add(columnOwners, k))
+                for { let last := add(k, 32) } lt(k, last) { k := add(k, 1) } {
+                    let owner := shl(shr(248, word), 1)
+                    seated := or(seated, owner)
+                    columns := or(columns, shl(k, iszero(iszero(and(owner, owners)))))
+                    word := shl(8, word)
+                }
             }
         }
     }
