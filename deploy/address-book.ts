@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
-import type { ContractName } from '../sdk/chain/address-book.ts'
+import type { ContractName, DaContractName, DeployedName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import type { JournalHeader } from './journal.ts'
 
@@ -12,7 +12,7 @@ export type AddressBook = JournalHeader & {
   schema: 1
   /** The first block that holds a contract of ours: where reading of logs begins. */
   deployedAtBlock: number
-  contracts: Record<ContractName, BookEntry>
+  contracts: Record<ContractName, BookEntry> & Partial<Record<DaContractName, BookEntry>>
 }
 
 /** The folder that the repository keeps its address books in. */
@@ -20,6 +20,11 @@ export const ADDRESSES_DIR = join(CHECKOUT, 'deploy/addresses')
 
 export const bookPath = (directory: string, chainId: number) => join(directory, `${chainId}.json`)
 export const journalPath = (directory: string, chainId: number) => join(directory, `${chainId}.partial.json`)
+
+/** The contracts that a book names, in the order of their deployment. */
+export function contractsOf({ contracts }: Pick<AddressBook, 'contracts'>): [DeployedName, BookEntry][] {
+  return Object.entries(contracts) as [DeployedName, BookEntry][]
+}
 
 /** The finished book at `path`, if there is one. Errors: ADDRESS_BOOK_INVALID. */
 export function readBook(path: string): AddressBook | undefined {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Interface, type InterfaceAbi } from 'ethers'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
-import type { ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployedName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 
 /** Source file of every contract that a deployment consists of. */
@@ -14,11 +14,15 @@ const SOURCES = {
   StorageProver: 'contracts/storage/StorageProver.sol',
   StorageMarket: 'contracts/storage/StorageMarket.sol',
   Flow: 'contracts/storage/Flow.sol',
-} as const satisfies Record<ContractName, string>
+  DaCommittee: 'contracts/da/DaCommittee.sol',
+  DataAvailability: 'contracts/da/DataAvailability.sol',
+  DaProver: 'contracts/da/DaProver.sol',
+  DaCourt: 'contracts/da/DaCourt.sol',
+} as const satisfies Record<DeployedName, string>
 
 /** What the compiler made of a contract. */
 export type Artifact = {
-  contractName: ContractName
+  contractName: DeployedName
   sourceName: string
   abi: Interface
   bytecode: string
@@ -35,7 +39,7 @@ type ArtifactFile = {
 }
 
 /** Reads the compiled contract. Errors: CONFIG_INVALID when the contracts have not been built. */
-export function loadArtifact(contractName: ContractName): Artifact {
+export function loadArtifact(contractName: DeployedName): Artifact {
   const sourceName = SOURCES[contractName]
   const path = join(CHECKOUT, 'artifacts', sourceName, `${contractName}.json`)
   if (!existsSync(path)) {

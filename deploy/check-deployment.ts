@@ -9,12 +9,12 @@ import {
   TypedDataEncoder,
   zeroPadValue,
 } from 'ethers'
-import { CONTRACT_NAMES, type ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployedName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
-import type { AddressBook } from './address-book.ts'
+import { type AddressBook, type BookEntry, contractsOf } from './address-book.ts'
 import { type Artifact, loadArtifact } from './artifact.ts'
 import type { Check, Refs } from './module.ts'
-import { MODULES } from './modules/all.ts'
+import { modulesOf } from './modules/all.ts'
 
 /** Immutables that depend on the contract's own address, which a simulated creation cannot have. */
 async function ownWords(provider: Provider, artifact: Artifact, address: string): Promise<Set<string>> {
@@ -48,10 +48,9 @@ function isSameCode(
  * Names of the contracts whose code on chain is not exactly what their creation with the book's arguments yields,
  * immutables included: absent, from other sources, or made with other arguments.
  */
-export async function contractsThatDiffer(provider: Provider, book: AddressBook): Promise<ContractName[]> {
-  const differs = async (name: ContractName) => {
+export async function contractsThatDiffer(provider: Provider, book: AddressBook): Promise<DeployedName[]> {
+  const differs = async ([name, { address, args }]: [DeployedName, BookEntry]) => {
     const artifact = loadArtifact(name)
-    const { address, args } = book.contracts[name]
     const code = await provider.getCode(address)
     if (code === '0x') return true
     const creation = concat([artifact.bytecode, artifact.abi.encodeDeploy(args)])
@@ -61,15 +60,16 @@ export async function contractsThatDiffer(provider: Provider, book: AddressBook)
     const own = await ownWords(provider, artifact, address).catch(() => new Set<string>())
     return !isSameCode(artifact, code, expected, own)
   }
-  const verdicts = await Promise.all(CONTRACT_NAMES.map(differs))
-  return CONTRACT_NAMES.filter((_name, index) => verdicts[index])
+  const contracts = contractsOf(book)
+  const verdicts = await Promise.all(contracts.map(differs))
+  return contracts.flatMap(([name], index) => (verdicts[index] ? [name] : []))
 }
 
 async function failedCheck(provider: Provider, refs: Refs, check: Check): Promise<string | undefined> {
   const contract = new Contract(refs.addressOf(check.contract), loadArtifact(check.contract).abi, provider)
   const expected = check.expected(refs)
   try {
-    const got = await check.read(contract)
+    const got = await check.read(contract, refs)
     return got === expected ? undefined : `${check.what}: ${got}, expected ${expected}`
   } catch (error) {
     return `${check.what}: ${error instanceof Error ? error.message : error}`
@@ -79,10 +79,10 @@ async function failedCheck(provider: Provider, refs: Refs, check: Check): Promis
 /** The last look at a finished deployment: code, wiring, owners. Error: DEPLOYMENT_INVALID that lists every fault. */
 export async function checkDeployment(provider: Provider, book: AddressBook, refs: Refs): Promise<void> {
   const differing = await contractsThatDiffer(provider, book)
-  const checks = MODULES.flatMap((module) => module.checks)
+  const checks = modulesOf(book).flatMap((module) => module.checks)
   const failures = await Promise.all(checks.map((check) => failedCheck(provider, refs, check)))
   const faults = [
-    ...differing.map((name) => `${name}: the code at ${book.contracts[name].address} is not ours`),
+    ...differing.map((name) => `${name}: the code at ${book.contracts[name]?.address} is not ours`),
     ...failures.filter((failure) => failure !== undefined),
   ]
   if (faults.length > 0) throw new ZerogError('DEPLOYMENT_INVALID', faults.join('; '), { meta: { faults } })

@@ -1,8 +1,8 @@
 import { existsSync, renameSync } from 'node:fs'
 import { formatEther } from 'ethers'
-import { CONTRACT_NAMES, type ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployedName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
-import { type AddressBook, type BookEntry, bookPath, journalPath } from './address-book.ts'
+import { type AddressBook, type BookEntry, bookPath, contractsOf, journalPath } from './address-book.ts'
 import { checkDeployment } from './check-deployment.ts'
 import { type Journal, openJournal } from './journal.ts'
 import type { Refs } from './module.ts'
@@ -34,7 +34,7 @@ function requireFunds({ header, plan: { costWei, balanceWei } }: Prepared): void
 }
 
 function bookOf({ header }: Prepared, refs: Refs, journal: Journal): AddressBook {
-  const entries = stepsOf(header).flatMap((step): [ContractName, BookEntry][] => {
+  const entries = stepsOf(header).flatMap((step): [DeployedName, BookEntry][] => {
     if (step.kind !== 'deploy') return []
     const mined = journal.entry(step.id)?.mined
     if (mined === undefined) throw new ZerogError('INTERNAL', `${step.id} is not in the journal`)
@@ -47,7 +47,7 @@ function bookOf({ header }: Prepared, refs: Refs, journal: Journal): AddressBook
     ]
   })
   const contracts = Object.fromEntries(entries) as AddressBook['contracts']
-  const deployedAtBlock = Math.min(...CONTRACT_NAMES.map((name) => contracts[name].block))
+  const deployedAtBlock = Math.min(...contractsOf({ contracts }).map(([, { block }]) => block))
   return { schema: 1, ...header, deployedAtBlock, contracts }
 }
 

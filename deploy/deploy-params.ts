@@ -22,6 +22,36 @@ export type DeployParams = {
     parityBondWei: bigint
   }
   listPriceWei: bigint
+  da: DaDeployParams
+}
+
+/** The numbers of data availability; fields are those of the contracts' parameter structs. */
+export type DaDeployParams = {
+  committee: { minStakeWei: bigint; repayGas: number }
+  /** `bucketPeriods` is that of the storage streams: one clock for all. */
+  blobs: {
+    pricePerBlobPeriodWei: bigint
+    bondWei: bigint
+    softColumns: number
+    softAdversary: number
+    finalColumns: number
+    finalAdversary: number
+    confirmBlocks: number
+    minRetentionPeriods: number
+    maxRetentionPeriods: number
+    disputePeriods: number
+    maintenanceBps: number
+    unconfirmedBps: number
+  }
+  prover: {
+    targetDraws: number
+    windowBlocks: number
+    missSlashBps: number
+    strikeWindowPeriods: number
+    reporterBps: number
+    bountyWei: bigint
+  }
+  court: { attesterSlashBps: number; reporterBps: number }
 }
 
 /** What the probes measured of a chain; `blockSec` is the mean time between blocks, in seconds. */

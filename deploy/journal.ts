@@ -22,6 +22,8 @@ const headerSchema = z.strictObject({
   deployer: hex,
   owner: hex,
   startBlock: z.int().min(0),
+  /** Whether data availability is part of it. */
+  hasDa: z.boolean().default(false),
   /** What `params` were derived from: measured once, so that a resumed or repeated run derives the same. */
   measured: z.strictObject({ blockSec: z.number(), prevRandaoVaries: z.boolean() }),
   /** The parameters as JSON, bigints as decimal strings. */

@@ -11,7 +11,7 @@ import type { NetworkParams } from './deploy-params.ts'
 import { networkByName } from './networks.ts'
 import { type Prepared, prepareDeployment } from './prepare.ts'
 import type { Probe } from './probe.ts'
-import { type Layers, probeLayers } from './probe-layers.ts'
+import type { Layers } from './probe-layers.ts'
 import { publishSources } from './publish-sources.ts'
 import { toJson } from './write-file.ts'
 
@@ -21,7 +21,8 @@ const USAGE = `usage: npm run deploy -- --network <localhost|galileo|sepolia> [o
   --json      print one JSON document instead of text
   --verify    publish the sources at the network's explorer afterwards
   --out DIR   folder of the address book (default deploy/addresses)
-  --fresh     deploy anew although there is a deployment; its book is kept`
+  --fresh     deploy anew although there is a deployment; its book is kept
+  --without-da  leave data availability out, on a chain that lacks its precompiles`
 
 const print = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -33,9 +34,9 @@ function printProbe(network: NetworkParams, probe: Probe, layers: Layers): void 
   print(`  gas at up to ${formatUnits(probe.gasPriceWei, 'gwei')} gwei`)
   print(`  seeds from ${probe.prevRandaoVaries ? 'prevRandao' : 'block hashes: proposers can grind them'}`)
   print(`  block hashes beyond 256 blocks (EIP-2935): ${yesNo(probe.hasHistory)}`)
-  print(
-    `  layers: storage yes, data availability (KZG) ${yesNo(layers.hasKzg)}, BLS keys ${yesNo(layers.hasBls)}`,
-  )
+  const { missing } = layers
+  const lacks = missing.length === 0 ? 'yes' : `no: ${missing.join(', ')} missing`
+  print(`  layers: storage yes, data availability ${lacks}`)
 }
 
 function printPlan({ header, plan }: Prepared): void {
@@ -74,6 +75,7 @@ function options(args: string[]) {
         json: { type: 'boolean', default: false },
         verify: { type: 'boolean', default: false },
         fresh: { type: 'boolean', default: false },
+        'without-da': { type: 'boolean', default: false },
         out: { type: 'string', default: ADDRESSES_DIR },
       },
     }).values
@@ -102,8 +104,12 @@ async function main(args: string[], signal: AbortSignal): Promise<void> {
       directory: given.out,
       signal,
     }
-    const prepared = await prepareDeployment({ ...deployment, fresh: given.fresh })
-    const layers = await probeLayers(provider)
+    const prepared = await prepareDeployment({
+      ...deployment,
+      fresh: given.fresh,
+      withoutDa: given['without-da'],
+    })
+    const { layers } = prepared
     printProbe(network, prepared.probe, layers)
     if (prepared.kind === 'planned') printPlan(prepared)
     if (given['dry-run']) {

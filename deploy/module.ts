@@ -1,5 +1,5 @@
 import type { Contract } from 'ethers'
-import type { ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployedName } from '../sdk/chain/address-book.ts'
 import type { DeployParams } from './deploy-params.ts'
 
 /** What the arguments of a step may depend on. `owner` is who holds the system in the end, `deployer` who sends. */
@@ -8,19 +8,19 @@ export type Refs = {
   startBlock: number
   deployer: string
   owner: string
-  addressOf(contract: ContractName): string
+  addressOf(contract: DeployedName): string
 }
 
 /** One transaction. Its `id` is stable: the journal knows by it what has been done. */
 export type Step =
-  | { kind: 'deploy'; id: string; contract: ContractName; args: (refs: Refs) => unknown[] }
-  | { kind: 'call'; id: string; contract: ContractName; method: string; args: (refs: Refs) => unknown[] }
+  | { kind: 'deploy'; id: string; contract: DeployedName; args: (refs: Refs) => unknown[] }
+  | { kind: 'call'; id: string; contract: DeployedName; method: string; args: (refs: Refs) => unknown[] }
 
 /** A fact that must hold once everything is deployed. */
 export type Check = {
   what: string
-  contract: ContractName
-  read: (contract: Contract) => Promise<unknown>
+  contract: DeployedName
+  read: (contract: Contract, refs: Refs) => Promise<unknown>
   expected: (refs: Refs) => unknown
 }
 
@@ -28,7 +28,7 @@ export type Check = {
 export type Module = { steps: (refs: Pick<Refs, 'deployer' | 'owner'>) => Step[]; checks: Check[] }
 
 /** A check that the view function `method` (without arguments) answers with `expected`. */
-export function viewEquals(contract: ContractName, method: string, expected: Check['expected']): Check {
+export function viewEquals(contract: DeployedName, method: string, expected: Check['expected']): Check {
   return {
     what: `${contract}.${method}()`,
     contract,

@@ -1,11 +1,11 @@
 import { dataLength, getBytes, getCreateAddress, type Provider } from 'ethers'
-import type { ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployedName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import { loadArtifact } from './artifact.ts'
 import type { NetworkParams } from './deploy-params.ts'
 import type { JournalHeader } from './journal.ts'
 import type { Refs, Step } from './module.ts'
-import { MODULES } from './modules/all.ts'
+import { modulesOf } from './modules/all.ts'
 import type { Probe } from './probe.ts'
 import { type StepTransaction, transactionOf } from './transaction.ts'
 import { toJson } from './write-file.ts'
@@ -27,6 +27,7 @@ export function newHeader(
   probe: Probe,
   deployer: string,
   owner: string,
+  hasDa: boolean,
 ): JournalHeader {
   if (network.live && (probe.head < MIN_MEASURED_BLOCKS || probe.blockSec <= 0)) {
     throw new ZerogError('NETWORK_REFUSED', `${probe.head} blocks are too few to measure the block time from`)
@@ -39,20 +40,21 @@ export function newHeader(
     deployer,
     owner,
     startBlock: probe.head + 1,
+    hasDa,
     measured,
     params: JSON.parse(toJson(network.resolve(measured))) as unknown,
   }
 }
 
-export function stepsOf({ deployer, owner }: Pick<Refs, 'deployer' | 'owner'>): Step[] {
-  return MODULES.flatMap((module) => module.steps({ deployer, owner }))
+export function stepsOf(header: Pick<JournalHeader, 'deployer' | 'owner' | 'hasDa'>): Step[] {
+  return modulesOf(header).flatMap((module) => module.steps(header))
 }
 
 /** What steps may refer to; `addresses` grows while contracts are deployed. */
 export function refsOf(
   header: JournalHeader,
   network: NetworkParams,
-  addresses: ReadonlyMap<ContractName, string>,
+  addresses: ReadonlyMap<DeployedName, string>,
 ): Refs {
   return {
     params: network.resolve(header.measured),
@@ -87,7 +89,7 @@ export async function planSteps(
   header: JournalHeader,
   progress: {
     isDone: (step: Step) => boolean
-    known: ReadonlyMap<ContractName, string>
+    known: ReadonlyMap<DeployedName, string>
     gasPriceWei: bigint
   },
 ): Promise<Plan> {

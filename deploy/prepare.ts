@@ -1,5 +1,5 @@
 import { getAddress, type Provider, type Signer } from 'ethers'
-import type { ContractName } from '../sdk/chain/address-book.ts'
+import type { DeployedName } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import { type AddressBook, bookPath, journalPath, readBook } from './address-book.ts'
 import { contractsThatDiffer } from './check-deployment.ts'
@@ -7,6 +7,7 @@ import type { NetworkParams } from './deploy-params.ts'
 import { type JournalEntry, type JournalHeader, readJournal } from './journal.ts'
 import { newHeader, type Plan, planSteps, stepsOf } from './plan.ts'
 import { type Probe, probeChain } from './probe.ts'
+import { type Layers, probeLayers, requireDa } from './probe-layers.ts'
 import { toJson } from './write-file.ts'
 
 export declare namespace prepareDeployment {
@@ -19,6 +20,8 @@ export declare namespace prepareDeployment {
     owner?: string | undefined
     /** Folder of the address book and the journal; without one nothing is written and nothing can be resumed. */
     directory?: string | undefined
+    /** Leaves data availability out: for chains that lack its precompiles. */
+    withoutDa?: boolean | undefined
     /** Deploys anew even where a book or a journal exists; the old book is kept as `<chainId>.previous.json`. */
     fresh?: boolean | undefined
   }
@@ -28,9 +31,10 @@ export declare namespace prepareDeployment {
 export type Prepared = {
   kind: 'planned'
   probe: Probe
+  layers: Layers
   header: JournalHeader
   entries: JournalEntry[]
-  known: ReadonlyMap<ContractName, string>
+  known: ReadonlyMap<DeployedName, string>
   plan: Plan
 }
 
@@ -54,11 +58,13 @@ function readEarlier({ directory, fresh, network }: prepareDeployment.Options, p
   }
 }
 
+const yesNo = (value: boolean) => (value ? 'yes' : 'no')
+
 /** Refuses to go on where the network, the owner, the deployer or the parameters are not those of the earlier run. */
 function requireSame(
   earlier: JournalHeader,
   network: NetworkParams,
-  wanted: { owner: string | undefined; deployer: string | undefined },
+  wanted: { owner: string | undefined; deployer: string | undefined; hasDa: boolean },
 ): void {
   const differences: string[] = []
   const compare = (what: string, before: string, now: string | undefined) => {
@@ -67,6 +73,7 @@ function requireSame(
   compare('network', earlier.network, network.name)
   compare('owner', earlier.owner, wanted.owner)
   compare('deployer', earlier.deployer, wanted.deployer)
+  compare('data availability', yesNo(earlier.hasDa), yesNo(wanted.hasDa))
   if (toJson(earlier.params) !== toJson(network.resolve(earlier.measured))) {
     differences.push('the parameters of the constructors')
   }
@@ -80,7 +87,7 @@ function requireSame(
 export function addressesIn(
   header: JournalHeader,
   entries: readonly JournalEntry[],
-): Map<ContractName, string> {
+): Map<DeployedName, string> {
   const byStep = new Map(entries.map((entry) => [entry.step, entry]))
   return new Map(
     stepsOf(header).flatMap((step) => {
@@ -97,24 +104,28 @@ export function addressesIn(
  */
 export async function prepareDeployment(
   options: prepareDeployment.Options,
-): Promise<Prepared | { kind: 'deployed'; probe: Probe; book: AddressBook }> {
+): Promise<Prepared | { kind: 'deployed'; probe: Probe; layers: Layers; book: AddressBook }> {
   const { provider, network } = options
   const probe = await probeChain(provider, network)
+  const layers = await probeLayers(provider, { isLive: network.live })
+  const hasDa = options.withoutDa !== true
+  if (hasDa) requireDa(layers)
   const deployer = getAddress(await options.signer.getAddress())
   const owner = options.owner === undefined ? undefined : getAddress(options.owner)
   const { book, journal } = readEarlier(options, probe)
 
   if (book !== undefined) {
-    requireSame(book, network, { owner, deployer: undefined })
+    requireSame(book, network, { owner, deployer: undefined, hasDa })
     const differing = await contractsThatDiffer(provider, book)
-    if (differing.length === 0) return { kind: 'deployed', probe, book }
+    if (differing.length === 0) return { kind: 'deployed', probe, layers, book }
     throw new ZerogError('DEPLOYMENT_DIFFERS', `the code on chain is not that of ${differing.join(', ')}`, {
       meta: { differing },
     })
   }
 
-  if (journal !== undefined) requireSame(journal.header, network, { owner: owner ?? deployer, deployer })
-  const header = journal?.header ?? newHeader(network, probe, deployer, owner ?? deployer)
+  if (journal !== undefined)
+    requireSame(journal.header, network, { owner: owner ?? deployer, deployer, hasDa })
+  const header = journal?.header ?? newHeader(network, probe, deployer, owner ?? deployer, hasDa)
   const entries = journal?.entries ?? []
   const known = addressesIn(header, entries)
   const mined = new Set(entries.filter((entry) => entry.mined !== undefined).map((entry) => entry.step))
@@ -123,5 +134,5 @@ export async function prepareDeployment(
     isDone: (step) => mined.has(step.id),
     gasPriceWei: probe.gasPriceWei,
   })
-  return { kind: 'planned', probe, header, entries, known, plan }
+  return { kind: 'planned', probe, layers, header, entries, known, plan }
 }

@@ -1,9 +1,8 @@
 import { verifyContract } from '@nomicfoundation/hardhat-verify/verify'
 import { createHardhatRuntimeEnvironment, importUserConfig, resolveHardhatConfigPath } from 'hardhat/hre'
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
-import { CONTRACT_NAMES } from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
-import type { AddressBook } from './address-book.ts'
+import { type AddressBook, contractsOf } from './address-book.ts'
 import { loadArtifact } from './artifact.ts'
 import type { NetworkParams } from './deploy-params.ts'
 
@@ -61,8 +60,7 @@ async function publishEach(
   hre: HardhatRuntimeEnvironment,
   { onVerified }: Options,
 ): Promise<void> {
-  for (const name of CONTRACT_NAMES) {
-    const { address, args, txHash } = book.contracts[name]
+  for (const [name, { address, args, txHash }] of contractsOf(book)) {
     try {
       await verifyContract(
         {

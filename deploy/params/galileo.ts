@@ -1,3 +1,4 @@
+import { parseEther } from 'ethers'
 import type { NetworkParams } from '../deploy-params.ts'
 import { realTimeParams } from './real-time.ts'
 
@@ -17,5 +18,12 @@ export const galileo: NetworkParams = {
       targetDraws: 64,
       parityBondWei: 10_000_000_000_000_000n,
       listPriceWei: 1_000_000n,
+      da: {
+        targetDraws: 16,
+        minStakeWei: parseEther('1'),
+        bondWei: parseEther('10'),
+        pricePerBlobPeriodWei: 100_000_000_000n,
+        bountyWei: 200_000_000_000_000n,
+      },
     }),
 }

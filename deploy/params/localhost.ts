@@ -1,5 +1,6 @@
-import { ZeroAddress } from 'ethers'
+import { parseEther, ZeroAddress } from 'ethers'
 import type { NetworkParams } from '../deploy-params.ts'
+import { DA_QUORUMS } from './da-quorums.ts'
 
 /** A development chain: periods of 24 blocks, so that a whole deal lives and ends within minutes. */
 export const localhost: NetworkParams = {
@@ -10,7 +11,7 @@ export const localhost: NetworkParams = {
   explorer: { kind: 'none' },
   resolve: ({ prevRandaoVaries }) => ({
     beacon: { periodBlocks: 24, epochPeriods: 2, usesBlockHash: !prevRandaoVaries },
-    staking: { exitDelayEpochs: 4, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
+    staking: { exitDelayEpochs: 23, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
     streams: { bucketPeriods: 5, lockPeriods: 64 },
     prover: {
       targetDraws: 24,
@@ -30,5 +31,26 @@ export const localhost: NetworkParams = {
       parityBondWei: 10_000_000_000_000_000n,
     },
     listPriceWei: 1_000_000_000n,
+    da: {
+      committee: { minStakeWei: parseEther('1'), repayGas: 5_000_000 },
+      blobs: {
+        ...DA_QUORUMS,
+        pricePerBlobPeriodWei: 10_000_000_000_000n,
+        bondWei: parseEther('10'),
+        confirmBlocks: 48,
+        minRetentionPeriods: 4,
+        maxRetentionPeriods: 40,
+        disputePeriods: 4,
+      },
+      prover: {
+        targetDraws: 16,
+        windowBlocks: 8,
+        missSlashBps: 100,
+        strikeWindowPeriods: 50,
+        reporterBps: 1_000,
+        bountyWei: 1_000_000_000_000n,
+      },
+      court: { attesterSlashBps: 5_000, reporterBps: 1_000 },
+    },
   }),
 }

@@ -1,5 +1,6 @@
 import { ZeroAddress } from 'ethers'
 import type { DeployParams, Measured } from '../deploy-params.ts'
+import { DA_QUORUMS } from './da-quorums.ts'
 
 const DAY_SEC = 86_400
 const PERIOD_SEC = 3_600
@@ -9,11 +10,30 @@ const SEAL_DEADLINE_SEC = 7_200
 /** A month of its pay stands behind a custody: so a slash deters down to about 0.01 % of the network (README). */
 const LOCK_DAYS = 30
 
+/** Rollups dispute for a week, AnyTrust's data lives for fifteen days, PeerDAS's for eighteen. */
+const MAX_RETENTION_DAYS = 18
+const MIN_RETENTION_DAYS = 1
+const DISPUTE_DAYS = 2
+/** Whoever attested a blob can be slashed until its disputes end: its retention, the dispute window, and a day for the epoch. */
+const EXIT_DELAY_DAYS = MAX_RETENTION_DAYS + DISPUTE_DAYS + 1
+const CONFIRM_SEC = 1_800
+
 /** Fewer blocks would not leave an agent time for a retry on a chain with slow blocks. */
 const MIN_WINDOW_BLOCKS = 50
 
 /** What differs between networks that keep real time. */
-export type Prices = { targetDraws: number; parityBondWei: bigint; listPriceWei: bigint }
+export type Prices = {
+  targetDraws: number
+  parityBondWei: bigint
+  listPriceWei: bigint
+  da: {
+    targetDraws: number
+    minStakeWei: bigint
+    bondWei: bigint
+    pricePerBlobPeriodWei: bigint
+    bountyWei: bigint
+  }
+}
 
 /**
  * Parameters of a network that keeps real time, its block counts derived from the measured block time: hourly periods of
@@ -26,7 +46,7 @@ export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices:
   const dayPeriods = Math.max(1, Math.round(DAY_SEC / (periodBlocks * blockSec)))
   return {
     beacon: { periodBlocks, epochPeriods: dayPeriods, usesBlockHash: !prevRandaoVaries },
-    staking: { exitDelayEpochs: 7, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
+    staking: { exitDelayEpochs: EXIT_DELAY_DAYS, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
     streams: { bucketPeriods: dayPeriods, lockPeriods: LOCK_DAYS * dayPeriods },
     prover: {
       targetDraws: prices.targetDraws,
@@ -46,5 +66,26 @@ export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices:
       parityBondWei: prices.parityBondWei,
     },
     listPriceWei: prices.listPriceWei,
+    da: {
+      committee: { minStakeWei: prices.da.minStakeWei, repayGas: 5_000_000 },
+      blobs: {
+        ...DA_QUORUMS,
+        pricePerBlobPeriodWei: prices.da.pricePerBlobPeriodWei,
+        bondWei: prices.da.bondWei,
+        confirmBlocks: blocks(CONFIRM_SEC),
+        minRetentionPeriods: MIN_RETENTION_DAYS * dayPeriods,
+        maxRetentionPeriods: MAX_RETENTION_DAYS * dayPeriods,
+        disputePeriods: DISPUTE_DAYS * dayPeriods,
+      },
+      prover: {
+        targetDraws: prices.da.targetDraws,
+        windowBlocks,
+        missSlashBps: 100,
+        strikeWindowPeriods: 7 * dayPeriods,
+        reporterBps: 1_000,
+        bountyWei: prices.da.bountyWei,
+      },
+      court: { attesterSlashBps: 5_000, reporterBps: 1_000 },
+    },
   }
 }

@@ -1,3 +1,4 @@
+import { parseEther } from 'ethers'
 import type { NetworkParams } from '../deploy-params.ts'
 import { realTimeParams } from './real-time.ts'
 
@@ -13,5 +14,12 @@ export const sepolia: NetworkParams = {
       targetDraws: 8,
       parityBondWei: 1_000_000_000_000_000n,
       listPriceWei: 100_000n,
+      da: {
+        targetDraws: 4,
+        minStakeWei: parseEther('0.01'),
+        bondWei: parseEther('0.1'),
+        pricePerBlobPeriodWei: 10_000_000_000n,
+        bountyWei: 200_000_000_000_000n,
+      },
     }),
 }

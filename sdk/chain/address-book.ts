@@ -15,10 +15,13 @@ export const CONTRACT_NAMES = [
 
 export type ContractName = (typeof CONTRACT_NAMES)[number]
 
-/** The contracts of data availability; books written before it was deployed lack them. */
+/** The contracts of data availability; books of chains without it lack them all. */
 export const DA_CONTRACT_NAMES = ['DaCommittee', 'DataAvailability', 'DaProver', 'DaCourt'] as const
 
 export type DaContractName = (typeof DA_CONTRACT_NAMES)[number]
+
+/** Any contract that a deployment may consist of. */
+export type DeployedName = ContractName | DaContractName
 
 const hash = z.string().regex(/^0x[0-9a-fA-F]{64}$/, 'expected 0x and 64 hex digits')
 const blockNumber = z.number().int().nonnegative()

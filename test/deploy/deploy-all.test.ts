@@ -7,17 +7,19 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Contract, getCreateAddress, parseEther, toQuantity, ZeroAddress } from 'ethers'
+import { contractsOf } from '../../deploy/address-book.ts'
 import { loadArtifact } from '../../deploy/artifact.ts'
 import { deployAll } from '../../deploy/deploy-all.ts'
 import { devAccount } from '../../deploy/dev-account.ts'
 import { networkByName } from '../../deploy/networks.ts'
 import { prepareDeployment } from '../../deploy/prepare.ts'
-import { CONTRACT_NAMES, parseAddressBook } from '../../sdk/chain/address-book.ts'
+import { CONTRACT_NAMES, DA_CONTRACT_NAMES, parseAddressBook } from '../../sdk/chain/address-book.ts'
 import { startAnvil } from './anvil-chain.ts'
 
 const localhost = networkByName('localhost')
 const deployer = devAccount(1).address
-const STEPS_WITHOUT_HANDOVER = 11
+const STEPS_WITHOUT_HANDOVER = 19
+const STEPS_WITHOUT_DA = 11
 
 const folders: string[] = []
 after(() => {
@@ -73,8 +75,8 @@ describe('deployAll', () => {
     assert.equal(alreadyDeployed, false)
     assert.deepEqual(readdirSync(directory), ['31337.json'])
     const read = parseAddressBook(JSON.parse(readFileSync(join(directory, '31337.json'), 'utf8')))
-    for (const name of CONTRACT_NAMES)
-      assert.equal(read.contracts[name].address, book.contracts[name].address)
+    for (const name of [...CONTRACT_NAMES, ...DA_CONTRACT_NAMES])
+      assert.equal(read.contracts[name]?.address, book.contracts[name]?.address)
     assert.equal(await anvil.nonceOf(deployer), STEPS_WITHOUT_HANDOVER)
     assert.equal(await anvil.nonceOf(devAccount(0).address), 0)
 
@@ -104,8 +106,20 @@ describe('deployAll', () => {
     const planned = prepared.plan.steps.flatMap(({ address }) => address ?? [])
     assert.deepEqual(
       planned,
-      CONTRACT_NAMES.map((name) => book.contracts[name].address),
+      contractsOf(book).map(([, { address }]) => address),
     )
+  })
+
+  it('behavior: without data availability the rest stands alone, and is told apart', async () => {
+    await using anvil = await startAnvil('--hardfork', 'cancun')
+    const options = optionsFor(anvil, emptyFolder(), { withoutDa: true })
+    const { book } = await deployAll(options)
+    assert.deepEqual(
+      contractsOf(book).map(([name]) => name),
+      [...CONTRACT_NAMES],
+    )
+    assert.equal(await anvil.nonceOf(deployer), STEPS_WITHOUT_DA)
+    assert.equal((await deployAll(options)).alreadyDeployed, true)
   })
 
   it('behavior: a finished deployment is recognized and nothing is sent', async () => {
@@ -164,6 +178,8 @@ describe('deployAll, interrupted', () => {
       ['recorded', 'StorageMarket.wire'],
       ['signed', 'Staking.registerService'],
       ['mined', 'Staking.registerService'],
+      ['sent', 'DataAvailability'],
+      ['recorded', 'DaCommittee.wire'],
     ] as const
     for (const [kind, step] of kills) {
       assert.equal(await killedAt(anvil, directory, kind, step), 'SIGKILL', `${kind} ${step}`)
@@ -180,6 +196,7 @@ describe('deployAll, interrupted', () => {
       CONTRACT_NAMES.map((name) => book.contracts[name].address),
       expected,
     )
+    assert.ok(DA_CONTRACT_NAMES.every((name) => book.contracts[name] !== undefined))
   })
 
   it('behavior: a transaction that still waits in the pool is adopted', async () => {
@@ -234,6 +251,37 @@ describe('deployAll, interrupted', () => {
 })
 
 describe('deployAll, refused', () => {
+  it('error: data availability on a chain without its precompiles, and nothing is sent', async () => {
+    await using anvil = await startAnvil('--hardfork', 'cancun')
+    await assert.rejects(deployAll(optionsFor(anvil, emptyFolder())), (error: Error) => {
+      assert.match(error.message, /lacks precompiles: 0x0b \(G1 addition\).*0x11.*--without-da/)
+      return codeOf('NETWORK_REFUSED')(error)
+    })
+    assert.equal(await anvil.nonceOf(deployer), 0)
+  })
+
+  it('error: data availability where a deployment without it stands', async () => {
+    await using anvil = await startAnvil()
+    const options = optionsFor(anvil, emptyFolder())
+    await deployAll({ ...options, withoutDa: true })
+    await assert.rejects(deployAll(options), codeOf('DEPLOYMENT_DIFFERS'))
+  })
+
+  it('error: quorums that do not outweigh the adversary cannot be deployed', async () => {
+    await using anvil = await startAnvil()
+    const unsafe: typeof localhost = {
+      ...localhost,
+      resolve: (measured) => {
+        const { da, ...params } = localhost.resolve(measured)
+        return { ...params, da: { ...da, blobs: { ...da.blobs, finalColumns: 106 } } }
+      },
+    }
+    await assert.rejects(deployAll(optionsFor(anvil, emptyFolder(), { network: unsafe })), (error: Error) => {
+      assert.match(error.message, /UnsafeQuorum/)
+      return codeOf('TX_REVERTED')(error)
+    })
+  })
+
   it('error: another chain id', async () => {
     await using anvil = await startAnvil('--chain-id', '999')
     await assert.rejects(deployAll(optionsFor(anvil, emptyFolder())), codeOf('WRONG_CHAIN'))

@@ -69,7 +69,7 @@ describe('npm run deploy', () => {
       probe: { blockSec: number }
     }
     assert.equal(probe.blockSec, 2)
-    assert.equal(plan.steps.length, 11)
+    assert.equal(plan.steps.length, 19)
     for (const { step, gas } of plan.steps) assert.ok(BigInt(gas) > 21_000n, step.id)
     assert.ok(BigInt(plan.costWei) > 0n)
     assert.equal(await anvil.nonceOf(devAccount(1).address), 0)

@@ -7,7 +7,17 @@ const DAY_SEC = 86_400
 const BLOCK_SECS = [0.4, 0.5, 1, 2.3, 12, 30]
 
 function assertSound(params: DeployParams) {
-  const { beacon, prover, streams, market } = params
+  const { beacon, prover, streams, market, da } = params
+  const { blobs } = da
+  assert.ok(blobs.softColumns >= blobs.softAdversary + 64 && blobs.finalColumns >= blobs.finalAdversary + 64)
+  assert.ok(blobs.minRetentionPeriods >= Math.ceil(blobs.confirmBlocks / beacon.periodBlocks) + 2)
+  assert.ok(blobs.maxRetentionPeriods >= blobs.minRetentionPeriods + streams.bucketPeriods - 1)
+  assert.ok(
+    blobs.maxRetentionPeriods + blobs.disputePeriods + beacon.epochPeriods <=
+      params.staking.exitDelayEpochs * beacon.epochPeriods,
+    'whoever attests can be slashed until the disputes end',
+  )
+  assert.ok(3 * da.prover.windowBlocks <= beacon.periodBlocks, 'the three windows of DA fit into a period')
   assert.ok(3 * prover.windowBlocks <= beacon.periodBlocks, 'the three windows fit into a period')
   assert.ok(
     market.minTermPeriods < market.defaultTermPeriods && market.defaultTermPeriods < market.maxTermPeriods,

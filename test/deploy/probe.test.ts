@@ -27,6 +27,13 @@ class RollupProvider extends JsonRpcProvider {
   }
 }
 
+/** A chain without any precompile: calls to them succeed and return nothing. */
+class EmptyProvider extends JsonRpcProvider {
+  override async call(): Promise<string> {
+    return '0x'
+  }
+}
+
 describe('probeChain', () => {
   it('default: measures block time, history and randomness', async () => {
     await using anvil = await startAnvil()
@@ -75,11 +82,24 @@ describe('probeChain', () => {
 describe('probeLayers', () => {
   it('default: finds the precompiles of Prague', async () => {
     await using anvil = await startAnvil()
-    assert.deepEqual(await probeLayers(anvil.provider), { hasKzg: true, hasBls: true })
+    for (const isLive of [false, true])
+      assert.deepEqual(await probeLayers(anvil.provider, { isLive }), { missing: [] })
   })
 
   it('behavior: misses BLS12-381 on Cancun', async () => {
     await using anvil = await startAnvil('--hardfork', 'cancun')
-    assert.deepEqual(await probeLayers(anvil.provider), { hasKzg: true, hasBls: false })
+    const { missing } = await probeLayers(anvil.provider, { isLive: true })
+    assert.deepEqual(
+      missing.map((name) => name.slice(0, 4)),
+      ['0x0b', '0x0c', '0x0d', '0x0e', '0x0f', '0x10', '0x11'],
+    )
+  })
+
+  it('behavior: a call to an empty address is no answer, whatever it returns', async () => {
+    await using anvil = await startAnvil()
+    const silent = new EmptyProvider(anvil.url)
+    for (const isLive of [false, true])
+      assert.equal((await probeLayers(silent, { isLive })).missing.length, 9)
+    silent.destroy()
   })
 })

@@ -1,11 +1,11 @@
 import { ZeroAddress } from 'ethers'
-import type { ContractName } from '../../sdk/chain/address-book.ts'
+import type { DeployedName } from '../../sdk/chain/address-book.ts'
 import type { Check, Module } from '../module.ts'
 
-const OWNED = ['Staking', 'StorageMarket'] as const satisfies readonly ContractName[]
+const OWNED = ['Staking', 'StorageMarket'] as const satisfies readonly DeployedName[]
 
 /** Either the owner already, or the only one who may accept: then the present owner is still the deployer. */
-function isHandedOver(contract: ContractName): Check {
+function isHandedOver(contract: DeployedName): Check {
   return {
     what: `${contract} belongs to the owner or awaits his acceptOwnership()`,
     contract,
