@@ -80,12 +80,9 @@ export function addAltDaRoutes(server: HttpServer, ctx: RollupContext): void {
     if (payload.length === 0) throw new ZerogError('DA_EMPTY_PAYLOAD')
     if (wanted !== undefined && toHex(hasher.keccak256(payload)) !== wanted)
       throw new ZerogError('BAD_REQUEST', 'the body does not hash to the commitment')
-    const retentionPeriods = BigInt(config.ROLLUP_RETENTION_PERIODS ?? ports.maxRetentionPeriods)
-    // A payload put again is answered as before, unless the old blob would soon be gone.
-    const until = ports.currentPeriod() + retentionPeriods / 2n
     let stored: { blobId: string; payloadHash: string }
     try {
-      stored = await blobs.put(payload, { retentionPeriods, until })
+      stored = await blobs.put(payload, await termsNow())
     } catch (error) {
       log.warn({ code: errorCode(error), err: error }, 'a rollup payload was not published')
       return refuse(reply.header('retry-after', RETRY_AFTER_SEC), 503, error)
@@ -96,6 +93,15 @@ export function addAltDaRoutes(server: HttpServer, ctx: RollupContext): void {
       ? encodeAltDaCommitment({ kind: 'keccak', payloadHash })
       : encodeAltDaCommitment({ kind: 'generic', blobId })
     return reply.type('application/octet-stream').send(Buffer.from(commitment))
+  }
+
+  async function termsNow(): Promise<{ retentionPeriods: bigint; until: bigint }> {
+    const period = ports.currentPeriod()
+    const wanted = config.ROLLUP_RETENTION_PERIODS
+    const retentionPeriods =
+      wanted === undefined ? (await ports.latestExpiry(signal)) - period : BigInt(wanted)
+    // A payload put again is answered as before, unless the old blob would soon be gone.
+    return { retentionPeriods, until: period + retentionPeriods / 2n }
   }
 
   async function get(request: Request, reply: FastifyReply): Promise<FastifyReply> {

@@ -24,7 +24,14 @@ export type AnyTrustCertificate = {
 export type AnyTrustStore = ReturnType<typeof createAnyTrustStore>
 
 export declare namespace createAnyTrustStore {
-  type Options = { blobs: RollupBlobs; ports: RollupPorts; store: Store; hasher: Hasher; key: AnyTrustKey }
+  type Options = {
+    blobs: RollupBlobs
+    ports: RollupPorts
+    store: Store
+    hasher: Hasher
+    key: AnyTrustKey
+    signal: AbortSignal
+  }
 }
 
 type DataRow = { payload_hash: string }
@@ -37,7 +44,8 @@ const STEPS = [
 ]
 
 /** Data of AnyTrust rollups, kept as blobs and found again by their `dastree` hash. */
-export function createAnyTrustStore({ blobs, ports, store, hasher, key }: createAnyTrustStore.Options) {
+export function createAnyTrustStore(options: createAnyTrustStore.Options) {
+  const { blobs, ports, store, hasher, key, signal } = options
   store.migrate('anytrust', STEPS)
   const keyset = soleKeyset(hasher, key)
 
@@ -53,12 +61,13 @@ export function createAnyTrustStore({ blobs, ports, store, hasher, key }: create
      */
     async put(message: Uint8Array, timeoutSec: bigint): Promise<AnyTrustCertificate> {
       if (message.length === 0) throw new ZerogError('DA_EMPTY_PAYLOAD')
-      const until = await ports.periodAfter(timeoutSec)
+      const until = await ports.periodAfter(timeoutSec, signal)
       const wanted = until - ports.currentPeriod()
       if (wanted <= 0n) throw new ZerogError('BAD_REQUEST', 'the time-out has passed')
-      if (wanted > ports.maxRetentionPeriods)
+      const latest = await ports.latestExpiry(signal)
+      if (until > latest)
         throw new ZerogError('BAD_REQUEST', 'no blob is kept until this time-out', {
-          meta: { periods: String(wanted), maxPeriods: String(ports.maxRetentionPeriods) },
+          meta: { period: String(until), latestPeriod: String(latest) },
         })
       const retentionPeriods = larger(wanted, ports.minRetentionPeriods)
       const { payloadHash } = await blobs.put(message, { retentionPeriods, until })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { MAX_PAYLOAD_BYTES } from '../../sdk/protocol/blob.ts'
 import { envAddress, envBigInt, envBoolean, envInteger, kernelEnv } from '../kernel/config.ts'
+import { rollupEnv } from './rollup-config.ts'
 
 const MIB = 1024 * 1024
 
@@ -55,6 +56,7 @@ export const daEnv = kernelEnv.extend({
     .default(0n)
     .describe('Least pay worth claiming; never below what the transactions cost'),
   PAYOUT_ADDRESS: envAddress().optional().describe('Where the pay goes; the operator itself when not set'),
+  ...rollupEnv.shape,
 })
 
 export type DaConfig = z.output<typeof daEnv>

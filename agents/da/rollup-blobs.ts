@@ -18,10 +18,11 @@ export type RollupPorts = {
   /** Confirmed blobs whose disperser claims this payload, the likeliest first. A claim may be false. */
   blobsClaiming(payloadHash: string): readonly string[]
   currentPeriod(): bigint
+  /** The latest period to which a blob can be kept that is published now. */
+  latestExpiry(signal: AbortSignal): Promise<bigint>
   /** The period in which a moment of Unix time surely lies in the past. */
-  periodAfter(timeSec: bigint): Promise<bigint>
+  periodAfter(timeSec: bigint, signal: AbortSignal): Promise<bigint>
   readonly minRetentionPeriods: bigint
-  readonly maxRetentionPeriods: bigint
 }
 
 export type RollupBlobs = ReturnType<typeof createRollupBlobs>
@@ -70,17 +71,23 @@ export function createRollupBlobs(options: createRollupBlobs.Options) {
     return row !== undefined && BigInt(row.expires_at) >= until ? row.blob_id : undefined
   }
 
-  async function publishAndCheck(payload: Uint8Array, payloadHash: string, periods: bigint): Promise<string> {
+  async function publishAndCheck(
+    payload: Uint8Array,
+    payloadHash: string,
+    { retentionPeriods, until }: { retentionPeriods: bigint; until: bigint },
+  ): Promise<string> {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     const place = await takePlace(places, deadline)
     try {
       const { blobId, expiresAt } = await persist(
-        () => ports.publish(payload, { retentionPeriods: periods, signal: deadline }),
+        () => ports.publish(payload, { retentionPeriods, signal: deadline }),
         { signal: deadline, log },
       )
       const back = await persist(() => ports.read(blobId, deadline), { signal: deadline, log })
       if (!bytesEqual(back, payload))
         throw new ZerogError('INTERNAL', `blob ${blobId} does not read back as it was put`)
+      if (expiresAt < until)
+        throw new ZerogError('INTERNAL', `blob ${blobId} is kept to period ${expiresAt} only`)
       store.run(
         'INSERT OR REPLACE INTO rollup_blob (payload_hash, blob_id, expires_at) VALUES (?, ?, ?)',
         payloadHash,
@@ -105,17 +112,15 @@ export function createRollupBlobs(options: createRollupBlobs.Options) {
      */
     async put(
       payload: Uint8Array,
-      { retentionPeriods, until }: { retentionPeriods: bigint; until: bigint },
+      terms: { retentionPeriods: bigint; until: bigint },
     ): Promise<{ blobId: string; payloadHash: string }> {
       const payloadHash = toHex(hasher.keccak256(payload))
-      const before = kept(payloadHash, until)
+      const before = kept(payloadHash, terms.until)
       if (before !== undefined) return { blobId: before, payloadHash }
-      const key = `${payloadHash} ${until}`
+      const key = `${payloadHash} ${terms.until}`
       const running = putting.get(key)
       if (running !== undefined) return { blobId: await running, payloadHash }
-      const started = publishAndCheck(payload, payloadHash, retentionPeriods).finally(() =>
-        putting.delete(key),
-      )
+      const started = publishAndCheck(payload, payloadHash, terms).finally(() => putting.delete(key))
       putting.set(key, started)
       return { blobId: await started, payloadHash }
     },

@@ -55,7 +55,7 @@ export async function addRollupRoutes(
     signal,
     log,
   }
-  const anytrust = createAnyTrustStore({ blobs, ports, store, hasher, key })
+  const anytrust = createAnyTrustStore({ blobs, ports, store, hasher, key, signal })
   const chunked = createChunkedMessages({ maxBytes: config.ROLLUP_MAX_BYTES })
   signal.addEventListener('abort', chunked.clear, { once: true })
   // In scopes of their own: their bodies are streams, everyone else's are JSON.

@@ -16,17 +16,17 @@ export type ProviderPage = { providers: StorageProvider[]; total: bigint; nextOf
 
 const PAGE_OPERATORS = 50n
 
-/** Whether an account is an operator, and where it serves storage. */
+/** Whether an account is an operator, and where it serves storage, or another service. */
 export async function readOperator(
   { contracts: { registry } }: Chain,
   operator: string,
-  options: ReadOptions = {},
+  options: ReadOptions & { service?: string } = {},
 ): Promise<{ registered: boolean; metadataUri: string; endpoint: string }> {
   const [registered, metadataUri, endpoint] = await read(
     Promise.all([
       registry.isOperator(operator, at(options)),
       registry.metadataOf(operator, at(options)),
-      registry.endpointOf(operator, STORAGE_SERVICE, at(options)),
+      registry.endpointOf(operator, options.service ?? STORAGE_SERVICE, at(options)),
     ]),
     options,
   )
@@ -87,7 +87,11 @@ export function registerCall({ contracts: { registry } }: Chain, metadataUri: st
   return chainCall(registry, registry.interface.encodeFunctionData('register', [metadataUri]))
 }
 
-/** Sets where the sender serves storage; empty removes it. */
-export function setEndpointCall({ contracts: { registry } }: Chain, url: string): ChainCall {
-  return chainCall(registry, registry.interface.encodeFunctionData('setEndpoint', [STORAGE_SERVICE, url]))
+/** Sets where the sender serves storage, or another service; an empty URL removes it. */
+export function setEndpointCall(
+  { contracts: { registry } }: Chain,
+  url: string,
+  service: string = STORAGE_SERVICE,
+): ChainCall {
+  return chainCall(registry, registry.interface.encodeFunctionData('setEndpoint', [service, url]))
 }

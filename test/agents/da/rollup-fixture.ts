@@ -37,7 +37,7 @@ function memoryNetwork(hasher: Hasher) {
   }
   const ports: RollupPorts = {
     minRetentionPeriods: 2n,
-    maxRetentionPeriods: 50n,
+    latestExpiry: async () => network.period + 50n,
     currentPeriod: () => network.period,
     periodAfter: async (timeSec) => timeSec / 60n,
     blobsClaiming: (payloadHash) => network.claims.get(payloadHash) ?? [],
