@@ -35,8 +35,10 @@ export const daModule: Module = {
       id: 'DaCourt',
       contract: 'DaCourt',
       args: ({ addressOf, params: { da } }) => [
-        addressOf('DataAvailability'),
+        addressOf('Beacon'),
+        addressOf('Staking'),
         addressOf('DaCommittee'),
+        addressOf('DataAvailability'),
         da.court,
       ],
     },

@@ -68,7 +68,7 @@ describe('npm run deploy', () => {
       plan: { steps: { step: { id: string }; gas: string }[]; costWei: string }
       probe: { blockSec: number }
     }
-    assert.equal(probe.blockSec, 2)
+    assert.ok(Math.abs(probe.blockSec - 2) < 0.1, `${probe.blockSec} s a block`)
     assert.equal(plan.steps.length, 19)
     for (const { step, gas } of plan.steps) assert.ok(BigInt(gas) > 21_000n, step.id)
     assert.ok(BigInt(plan.costWei) > 0n)
@@ -108,7 +108,7 @@ describe('npm run deploy', () => {
     assert.equal(book.owner, devAccount(2).address)
     assert.ok(book.measured.blockSec > 1 && book.measured.blockSec <= 2)
     assert.equal(toJson(book.params), toJson(galileo.resolve(book.measured)))
-    assert.equal(await anvil.nonceOf(devAccount(1).address), 13)
+    assert.equal(await anvil.nonceOf(devAccount(1).address), 21)
   })
 
   it('error: bad arguments and missing settings, each with its code', async () => {
