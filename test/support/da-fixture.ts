@@ -1,4 +1,4 @@
-import { id, ZeroAddress } from 'ethers'
+import { id, Result, ZeroAddress } from 'ethers'
 import type { Clock } from '../../sdk/protocol/clock.ts'
 import {
   Beacon__factory,
@@ -164,4 +164,10 @@ async function accountOf(chain: DaSystem['chain'], index: number): Promise<TestS
 /** Mines into the second block of an epoch: its first may then be pinned. */
 export async function enterEpoch({ chain, clock, params }: DaSystem, epoch: bigint): Promise<void> {
   await chain.mineTo(clock.startBlock + epoch * params.epochPeriods * clock.periodBlocks)
+}
+
+/** The fields of a struct that a contract returned, by name. */
+export function structOf(struct: unknown): Record<string, unknown> {
+  if (!(struct instanceof Result)) throw new Error('this is no struct of a contract')
+  return struct.toObject()
 }
