@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { encodeOffer } from '../../../agents/da/blob-offer.ts'
+import { isSignedBy } from '../../../agents/da/bls-points.ts'
+import { readBlobRecord } from '../../../sdk/chain/da.ts'
+import { columnFileBytes } from '../../../sdk/protocol/column.ts'
+import { attestationDigest, daDomain } from '../../../sdk/protocol/da-typed-data.ts'
+import { fromHex } from '../../../sdk/protocol/hex.ts'
+import { at, randomBytes } from '../../support/content.ts'
+import { type DaAgent, type DaWorld, startDaWorld, type WorldNode } from './da-world.ts'
+import { type Crafted, confirm, craft, offerTo, pay, putRaw, seatsOf } from './rogue-disperser.ts'
+
+const QUICK = { DA_PAYMENT_WAIT_MS: '300' }
+
+describe('attest', () => {
+  let world: DaWorld
+  let agents: DaAgent[]
+  let disperser: WorldNode
+  let node: WorldNode
+  let nonce = 1n
+  const payload = randomBytes(130_000, 5)
+
+  before(async () => {
+    // The last operator disperses by hand; the others attest.
+    world = await startDaWorld({ nodes: 5 })
+    disperser = world.node(4)
+    node = world.node(0)
+    agents = await Promise.all(world.nodes.slice(0, 4).map((each) => each.start(QUICK)))
+    await world.formCommittee(agents)
+  })
+  after(() => world.stop())
+
+  const make = (options: Omit<Parameters<typeof craft>[2], 'nonce' | 'payload'> & { nonce?: bigint } = {}) =>
+    craft(world, disperser, { nonce: nonce++, payload, ...options })
+
+  /** Nothing of a refused blob stays: no record, no file, no promise. */
+  function assertNothingStored({ blobId, header }: Crafted): void {
+    const { context } = at(agents, 0)
+    assert.equal(context.columns.blob(blobId), undefined)
+    assert.deepEqual(context.columns.records(blobId), [])
+    assert.equal(context.guard.attested(header), undefined)
+    assert.equal(existsSync(join(node.dataDir, 'columns', blobId.slice(2))), false)
+  }
+
+  async function refused(
+    crafted: Crafted,
+    expected: { status: number; code: string },
+    answer = offerTo(node, crafted),
+  ): Promise<void> {
+    const { status, code, signature } = await answer
+    assert.deepEqual({ status, code, signature }, { ...expected, signature: undefined })
+    assertNothingStored(crafted)
+  }
+
+  it('default: a paid blob is verified, kept and signed; asked again, the signature is the same', async () => {
+    const crafted = await make()
+    await pay(world, disperser, crafted)
+    const first = await offerTo(node, crafted)
+    assert.equal(first.status, 200, first.code)
+    const { header, blobId, committee } = crafted
+    const digest = fromHex(
+      attestationDigest(daDomain(header.chainId, header.da), { blobId, epoch: header.epoch }),
+    )
+    const member = committee.members.find(({ operator }) => operator === node.wallet.address)
+    assert.ok(member)
+    assert.ok(isSignedBy(member.publicKey, { digest, signature: fromHex(first.signature ?? '') }))
+    const again = await offerTo(node, crafted)
+    assert.equal(again.signature, first.signature)
+    const files = readdirSync(join(node.dataDir, 'columns', blobId.slice(2)))
+    assert.deepEqual(files.sort(), member.columns.map((column) => `${column}.column`).sort())
+  })
+
+  it('error: a header of another chain, contract, version or length', async () => {
+    const da = disperser.wallet.address
+    await refused(await make({ change: (header) => ({ ...header, chainId: 1n }) }), {
+      status: 400,
+      code: 'DA_WRONG_CHAIN',
+    })
+    await refused(await make({ change: (header) => ({ ...header, da }) }), {
+      status: 400,
+      code: 'DA_WRONG_CHAIN',
+    })
+    await refused(await make({ change: (header) => ({ ...header, version: 2 }) }), {
+      status: 422,
+      code: 'DA_INVALID_BLOB',
+    })
+    await refused(await make({ change: (header) => ({ ...header, blobCount: 1 }) }), {
+      status: 422,
+      code: 'DA_INVALID_BLOB',
+    })
+  })
+
+  it('error: a header that its disperser did not sign', async () => {
+    const crafted = await make()
+    const forged = { ...crafted, signature: await node.wallet.signMessage('x') }
+    await refused(forged, { status: 401, code: 'SIGNATURE_INVALID' })
+  })
+
+  it('error: a header that nobody paid for', async () => {
+    await refused(await make(), { status: 402, code: 'DA_UNPAID' })
+  })
+
+  it('error: an epoch that is over, or not formed', async () => {
+    const { epoch } = (await make()).header
+    await refused(await make({ change: (header) => ({ ...header, epoch: epoch + 1n }) }), {
+      status: 409,
+      code: 'DA_WRONG_EPOCH',
+    })
+    const stale = await make()
+    const paid = await make()
+    await pay(world, disperser, paid)
+    const { epochPeriods } = world.chain.terms
+    await world.enterPeriod((epoch + 1n) * epochPeriods, 1n)
+    await world.advance('the next committee stands', async () => {
+      return (await world.chain.da.committee.activeEpoch()) > epoch
+    })
+    await refused(stale, { status: 409, code: 'DA_WRONG_EPOCH' })
+    // Paid in its epoch and still open: its members are the ones who may sign it.
+    const late = await offerTo(node, paid)
+    assert.equal(late.status, 200, late.code)
+    const zombie = await make()
+    await pay(world, disperser, zombie)
+    const { confirmBy = 0n } = (await readBlobRecord(world.chain, zombie.blobId)) ?? {}
+    await world.enterPeriod((epoch + 2n) * epochPeriods, 1n)
+    await world.advance('the one after stands', async () => {
+      return (await world.chain.da.committee.activeEpoch()) > epoch + 1n
+    })
+    await world.mineTo(confirmBy)
+    await refused(zombie, { status: 409, code: 'DA_WRONG_EPOCH' })
+  })
+
+  it('error: truncated, too long, other columns, other bytes, not a header', async () => {
+    const crafted = await make()
+    await pay(world, disperser, crafted)
+    const whole = encodeOffer(crafted, { ...crafted.offer, columns: seatsOf(crafted, node) })
+    const { blobId } = crafted
+    const bad = { status: 400, code: 'BAD_REQUEST' }
+    await refused(crafted, bad, putRaw(node, blobId, whole.subarray(0, whole.length - 1)))
+    await refused(crafted, bad, putRaw(node, blobId, Buffer.concat([whole, Buffer.from([0])])))
+    await refused(crafted, bad, putRaw(node, blobId, Buffer.from('{}\n')))
+    await refused(crafted, bad, putRaw(node, blobId, Buffer.alloc(9000, 0x61)))
+    await refused(crafted, bad, putRaw(node, `0x${'00'.repeat(32)}`, whole))
+    await refused(crafted, bad, offerTo(node, crafted, seatsOf(crafted, world.node(1))))
+    const flipped = Uint8Array.from(whole)
+    const last = flipped.length - 1
+    flipped[last] = at([...whole], last) ^ 1
+    await refused(crafted, { status: 422, code: 'DA_CELL_INVALID' }, putRaw(node, blobId, flipped))
+    const seats = seatsOf(crafted, node).length
+    const commitmentAt = whole.length - seats * columnFileBytes(crafted.header.blobCount) - 1
+    const spoilt = Uint8Array.from(whole)
+    spoilt[commitmentAt] = at([...whole], commitmentAt) ^ 1
+    await refused(crafted, { status: 422, code: 'PROOF_INVALID' }, putRaw(node, blobId, spoilt))
+    const bytes = await putRaw(node, '0x12', whole)
+    assert.deepEqual([bytes.status, bytes.code], [400, 'BAD_HEX'])
+    assert.equal((await offerTo(node, crafted)).status, 200)
+  })
+
+  it('error: a second header for one nonce is refused and its disperser convicted', async () => {
+    const first = await make()
+    await pay(world, disperser, first)
+    // This node has seen neither of them by itself; the first is on chain.
+    const second = await make({
+      nonce: first.header.nonce,
+      change: (header) => ({ ...header, payloadHash: first.header.cellsRoot }),
+    })
+    await world.settle(agents)
+    await refused(second, { status: 409, code: 'DA_EQUIVOCATION' })
+    const { availability } = world.chain.da
+    await world.advance('the disperser is convicted', () =>
+      availability.isConvicted(disperser.wallet.address),
+    )
+    const { staking } = world.chain.contracts
+    assert.equal(
+      await staking.backing(disperser.wallet.address, world.chain.da.addresses.DataAvailability),
+      0n,
+    )
+  })
+
+  it('behavior: what an honest node signed confirms on chain', async () => {
+    const honest = world.node(3)
+    const crafted = await craft(world, honest, { nonce: 1n, payload })
+    await pay(world, honest, crafted)
+    const signatures = new Map<WorldNode, string>()
+    for (const each of world.nodes.slice(0, 4)) {
+      const { signature, code } = await offerTo(each, crafted)
+      assert.ok(signature, code)
+      signatures.set(each, signature)
+    }
+    await confirm(world, honest, crafted, signatures)
+    assert.equal((await readBlobRecord(world.chain, crafted.blobId))?.status, 'final')
+  })
+})
