@@ -34,6 +34,9 @@ library BlsLib {
     uint256 private constant INFINITY_FLAG = 1 << 254;
     uint256 private constant COMPRESSED_FLAG = 1 << 255;
 
+    /// @dev Far more than SHA-256 of some 300 bytes costs: 60, and 12 a word.
+    uint256 private constant SHA256_GAS = 2000;
+
     /// @notice A G1 point has 128 bytes, 48 when compressed; a G2 point has 256.
     error WrongPointLength(uint256 byteLength);
 
@@ -131,28 +134,51 @@ library BlsLib {
     }
 
     /// @notice hash_to_curve of RFC 9380, suite BLS12381G2_XMD:SHA-256_SSWU_RO_.
-    function hashToG2(bytes memory message, bytes memory domain) internal view returns (bytes memory) {
-        bytes memory uniform = expandMessage(message, domain);
-        bytes memory first = PrecompileLib.mapToG2(bytes.concat(_toField(uniform, 0), _toField(uniform, 64)));
-        bytes memory second = PrecompileLib.mapToG2(bytes.concat(_toField(uniform, 128), _toField(uniform, 192)));
-        return PrecompileLib.g2Add(first, second);
+    function hashToG2(bytes memory message, bytes memory domain) internal view returns (bytes memory point) {
+        bytes memory elements = expandMessage(message, domain);
+        FpLib.reduceAll(elements);
+        bytes memory points = new bytes(2 * G2_BYTES);
+        point = new bytes(G2_BYTES);
+        uint256 from;
+        uint256 mapped;
+        uint256 sum;
+        assembly ("memory-safe") {
+            from := add(elements, 0x20)
+            mapped := add(points, 0x20)
+            sum := add(point, 0x20)
+        }
+        uint256 map = PrecompileLib.MAP_FP2_TO_G2;
+        PrecompileLib.callBetween(map, from, 128, mapped, G2_BYTES, PrecompileLib.MAP_FP2_GAS);
+        PrecompileLib.callBetween(map, from + 128, 128, mapped + G2_BYTES, G2_BYTES, PrecompileLib.MAP_FP2_GAS);
+        PrecompileLib.callBetween(
+            PrecompileLib.G2_ADD, mapped, 2 * G2_BYTES, sum, G2_BYTES, PrecompileLib.G2_ADD_GAS
+        );
     }
 
     /// @notice expand_message_xmd of RFC 9380 with SHA-256, for the 256 bytes that a point of G2 takes.
     /// @param domain at most 255 bytes
-    function expandMessage(bytes memory message, bytes memory domain) internal pure returns (bytes memory uniform) {
+    function expandMessage(bytes memory message, bytes memory domain) internal view returns (bytes memory uniform) {
         require(domain.length < 256, WrongPointLength(domain.length));
         bytes memory suffix = abi.encodePacked(domain, uint8(domain.length));
         bytes32 seed =
             sha256(abi.encodePacked(bytes32(0), bytes32(0), message, uint16(G2_BYTES), uint8(0), suffix));
         uniform = new bytes(G2_BYTES);
-        bytes32 chunk;
-        for (uint256 i = 1; i <= G2_BYTES / 32; ++i) {
-            chunk = sha256(abi.encodePacked(seed ^ chunk, uint8(i), suffix));
-            assembly ("memory-safe") {
-                mstore(add(uniform, shl(5, i)), chunk)
+        // Every chunk hashes (seed ^ the last chunk) ‖ its number ‖ suffix: one input, changed in place.
+        bytes memory input = abi.encodePacked(bytes32(0), uint8(0), suffix);
+        bool ok = true;
+        assembly ("memory-safe") {
+            let start := add(input, 0x20)
+            let chunk := 0
+            for { let i := 1 } lt(i, 9) { i := add(i, 1) } {
+                mstore(start, xor(seed, chunk))
+                mstore8(add(start, 0x20), i)
+                let out := add(uniform, shl(5, i))
+                ok := and(ok, staticcall(SHA256_GAS, 0x02, start, mload(input), out, 0x20))
+                ok := and(ok, eq(returndatasize(), 0x20))
+                chunk := mload(out)
             }
         }
+        require(ok, PrecompileLib.PrecompileFailed(0x02));
     }
 
     /// @notice Whether e(a, b) = e(c, d), for a and c in G1, b and d in G2.
@@ -200,18 +226,6 @@ library BlsLib {
             mcopy(add(product, 0x20), running, 0x80)
         }
         require(ok, PrecompileLib.PrecompileFailed(PrecompileLib.G1_ADD));
-    }
-
-    /// @dev 64 bytes of `uniform` from `offset` on, as an element of Fp.
-    function _toField(bytes memory uniform, uint256 offset) private view returns (bytes memory) {
-        uint256 hi;
-        uint256 lo;
-        assembly ("memory-safe") {
-            hi := mload(add(add(uniform, 0x20), offset))
-            lo := mload(add(add(uniform, 0x40), offset))
-        }
-        (hi, lo) = FpLib.reduce(hi, lo);
-        return abi.encodePacked(hi, lo);
     }
 
     function _coordinates(bytes memory point)

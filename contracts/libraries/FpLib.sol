@@ -49,9 +49,24 @@ library FpLib {
         }
     }
 
-    /// @notice a mod p of a number of two whole words.
-    function reduce(uint256 hi, uint256 lo) internal view returns (uint256, uint256) {
-        return _shortPower(hi, lo, 1);
+    /// @notice Replaces each number of 64 bytes by itself mod p.
+    function reduceAll(bytes memory numbers) internal view {
+        bytes memory input =
+            abi.encodePacked(uint256(64), uint256(1), uint256(64), uint256(0), uint256(0), uint8(1), P_HI, P_LO);
+        uint256 start;
+        uint256 base;
+        assembly ("memory-safe") {
+            start := add(input, 0x20)
+            base := add(input, 0x80)
+        }
+        for (uint256 offset = 0x20; offset <= numbers.length; offset += 64) {
+            uint256 place;
+            assembly ("memory-safe") {
+                place := add(numbers, offset)
+                mcopy(base, place, 64)
+            }
+            PrecompileLib.callBetween(PrecompileLib.MODEXP, start, 225, place, 64, SHORT_POWER_GAS);
+        }
     }
 
     /// @notice a^2 mod p.

@@ -60,6 +60,24 @@ library PrecompileLib {
         require(ok && returned == outBytes, PrecompileFailed(precompile));
     }
 
+    /// @notice As `call`, between pointers into memory that is there already.
+    function callBetween(
+        uint256 precompile,
+        uint256 input,
+        uint256 inBytes,
+        uint256 output,
+        uint256 outBytes,
+        uint256 gasLimit
+    ) internal view {
+        requireGas(precompile, gasLimit);
+        bool ok;
+        assembly ("memory-safe") {
+            ok := staticcall(gasLimit, precompile, input, inBytes, output, outBytes)
+            ok := and(ok, eq(returndatasize(), outBytes))
+        }
+        require(ok, PrecompileFailed(precompile));
+    }
+
     /// @notice base^exponent mod modulus (EIP-198); `input` as the precompile takes it.
     function modexp(bytes memory input, uint256 outBytes, uint256 gasLimit) internal view returns (bytes memory) {
         return call(MODEXP, input, outBytes, gasLimit);

@@ -46,7 +46,7 @@ contract BlsHarness {
         return BlsLib.isInG1Subgroup(point);
     }
 
-    function expandMessage(bytes memory message, bytes memory domain) external pure returns (bytes memory) {
+    function expandMessage(bytes memory message, bytes memory domain) external view returns (bytes memory) {
         return BlsLib.expandMessage(message, domain);
     }
 
