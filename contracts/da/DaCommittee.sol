@@ -9,6 +9,7 @@ import {IDataAvailability} from "../interfaces/IDataAvailability.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
 import {BitmapLib} from "../libraries/BitmapLib.sol";
 import {BlsLib} from "../libraries/BlsLib.sol";
+import {CodeStoreLib} from "../libraries/CodeStoreLib.sol";
 import {KeySetLib} from "../libraries/KeySetLib.sol";
 import {SeatLib} from "../libraries/SeatLib.sol";
 import {CommitteeMembers} from "./CommitteeMembers.sol";
@@ -27,6 +28,9 @@ import {CommitteeMembers} from "./CommitteeMembers.sol";
 contract DaCommittee is CommitteeMembers {
     using SafeCast for uint256;
 
+    /// @dev ABI encoding of a `DaEpoch`: eight words.
+    uint256 private constant EPOCH_BYTES = 256;
+
     /// @dev What a transaction costs before it runs; calldata is not repaid.
     uint256 private constant INTRINSIC_GAS = 21_000;
 
@@ -44,7 +48,8 @@ contract DaCommittee is CommitteeMembers {
     address private _prover;
     address private _court;
     uint64 private _activeEpoch;
-    mapping(uint256 epoch => DaEpoch) private _epochs;
+    /// @dev The ABI encoding of a `DaEpoch`, as code.
+    mapping(uint256 epoch => address store) private _epochs;
 
     constructor(IBeacon beacon, IStaking staking, DaCommitteeParams memory params_)
         CommitteeMembers(beacon, staking, params_)
@@ -68,7 +73,7 @@ contract DaCommittee is CommitteeMembers {
     function newEpoch(bytes calldata headerRlp) external returns (uint256 epoch) {
         uint256 gasBefore = gasleft();
         epoch = _beacon.currentEpoch();
-        require(_epochs[epoch].keySet == address(0), EpochAlreadyFormed(epoch));
+        require(_epochs[epoch] == address(0), EpochAlreadyFormed(epoch));
         uint256 period = epoch * _epochPeriods;
         bytes32 seed = _beacon.seedOf(period);
         if (seed == 0) seed = _beacon.pin(period, headerRlp);
@@ -101,10 +106,9 @@ contract DaCommittee is CommitteeMembers {
         DaEpoch memory formed = _formed(epoch);
         _requireSignatureLength(signature);
         require(signers != 0, NoSigners());
-        uint256 seated;
-        (columns, seated) = SeatLib.columnsOf(formed.columnSlots, signers);
-        uint256 strangers = signers & ~seated;
+        uint256 strangers = signers & ~uint256(formed.seated);
         require(strangers == 0, NotSeated(epoch, Math.log2(strangers)));
+        columns = SeatLib.columnsOf(formed.columnSlots, signers);
         bytes memory key = _aggregateOf(formed.keySet, formed.keyed, signers);
         require(!BlsLib.isInfinity(key), AggregateIsInfinity());
         return BlsLib.verify(key, digest, signature) ? columns : 0;
@@ -116,17 +120,15 @@ contract DaCommittee is CommitteeMembers {
     }
 
     /// @inheritdoc IDaCommittee
-    function epochOf(uint256 epoch) external view returns (DaEpoch memory) {
-        return _epochs[epoch];
+    function epochOf(uint256 epoch) external view returns (DaEpoch memory formed) {
+        if (_epochs[epoch] != address(0)) return _formed(epoch);
     }
 
     /// @inheritdoc IDaCommittee
     function ownerOf(uint256 epoch, uint256 column) external view returns (address operator) {
         require(column < SeatLib.SEATS, ColumnOutOfRange(column));
-        DaEpoch storage formed = _epochs[epoch];
-        address keySet = formed.keySet;
-        require(keySet != address(0), EpochUnknown(epoch));
-        return KeySetLib.operatorAt(keySet, uint8(formed.columnSlots[column / 32][column % 32]));
+        DaEpoch memory formed = _formed(epoch);
+        return KeySetLib.operatorAt(formed.keySet, SeatLib.ownerOf(formed.columnSlots, column));
     }
 
     /// @inheritdoc IDaCommittee
@@ -152,7 +154,7 @@ contract DaCommittee is CommitteeMembers {
     /// @inheritdoc IDaCommittee
     function columnsOf(uint256 epoch, uint256 slot) external view returns (uint256 columns) {
         require(slot < KeySetLib.SLOTS, SlotOutOfRange(slot));
-        (columns,) = SeatLib.columnsOf(_formed(epoch).columnSlots, 1 << slot);
+        return SeatLib.columnsOf(_formed(epoch).columnSlots, 1 << slot);
     }
 
     /// @inheritdoc IDaCommittee
@@ -175,10 +177,11 @@ contract DaCommittee is CommitteeMembers {
         }
         require(totalWei != 0, NoMembers(epoch));
         bytes32[4] memory columnSlots = SeatLib.assign(weights, seed);
-        (, uint256 seated) = SeatLib.columnsOf(columnSlots, 0);
+        uint256 seated = SeatLib.seatedIn(columnSlots);
         members = BitmapLib.count(seated);
         uint128 seatWei = (totalWei / SeatLib.SEATS).toUint128();
-        _epochs[epoch] = DaEpoch(keySet, uint8(members), seatWei, uint128(keyed), columnSlots);
+        DaEpoch memory formed = DaEpoch(keySet, seatWei, uint128(keyed), uint128(seated), columnSlots);
+        _epochs[epoch] = CodeStoreLib.write(abi.encode(formed));
         _activeEpoch = epoch.toUint64();
     }
 
@@ -205,14 +208,14 @@ contract DaCommittee is CommitteeMembers {
         return BlsLib.g1Add(KeySetLib.aggregateOf(keySet), BlsLib.g1Negate(KeySetLib.sum(keySet, others)));
     }
 
-    function _formed(uint256 epoch) private view returns (DaEpoch memory formed) {
-        formed = _epochs[epoch];
-        require(formed.keySet != address(0), EpochUnknown(epoch));
+    function _formed(uint256 epoch) private view returns (DaEpoch memory) {
+        address store = _epochs[epoch];
+        require(store != address(0), EpochUnknown(epoch));
+        return abi.decode(CodeStoreLib.read(store, 0, EPOCH_BYTES), (DaEpoch));
     }
 
-    function _keySetOf(uint256 epoch, uint256 slot) private view returns (address keySet) {
+    function _keySetOf(uint256 epoch, uint256 slot) private view returns (address) {
         require(slot < KeySetLib.SLOTS, SlotOutOfRange(slot));
-        keySet = _epochs[epoch].keySet;
-        require(keySet != address(0), EpochUnknown(epoch));
+        return _formed(epoch).keySet;
     }
 }

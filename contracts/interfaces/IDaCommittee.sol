@@ -12,14 +12,14 @@ struct DaCommitteeParams {
 /// @notice A formed committee. `keySet` holds its keys as code; four words hold the slot that owns each column.
 /// @param keySet contract whose code is STOP ‖ aggregate key (128 B) ‖ 128 x (key (128 B) ‖ operator (20 B))
 /// @param seatWei stake behind one seat: total / 128
-/// @param members how many slots have at least one seat
 /// @param keyed bit i: slot i has a key in `keySet`
+/// @param seated bit i: slot i has at least one seat
 /// @param columnSlots byte k % 32, from the left, of word k / 32 is the slot of column k
 struct DaEpoch {
     address keySet;
-    uint8 members;
     uint128 seatWei;
     uint128 keyed;
+    uint128 seated;
     bytes32[4] columnSlots;
 }
 

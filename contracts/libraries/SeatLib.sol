@@ -61,24 +61,29 @@ library SeatLib {
         return uint8(columnOwners[column / 32][column % 32]);
     }
 
-    /// @notice Which columns belong to `owners` (a bitmap of indices), and which indices own a column at all.
-    function columnsOf(bytes32[4] memory columnOwners, uint256 owners)
-        internal
-        pure
-        returns (uint256 columns, uint256 seated)
-    {
-        // Every confirmation of a blob runs this: bounds of a fixed table need no checks. It only reads.
+    /// @notice Which columns belong to `owners` (a bitmap of indices).
+    function columnsOf(bytes32[4] memory columnOwners, uint256 owners) internal pure returns (uint256 columns) {
+        // Every confirmation of a blob runs this, so it takes eight columns at once, with no bounds to check: the table
+        // has one size. It only reads.
         assembly ("memory-safe") {
-            for { let k := 0 } lt(k, 128) {} {
+            for { let k := 0 } lt(k, 128) { k := add(k, 8) } {
                 let word := mload(add(columnOwners, k))
-                for { let last := add(k, 32) } lt(k, last) { k := add(k, 1) } {
-                    let owner := shl(shr(248, word), 1)
-                    seated := or(seated, owner)
-                    columns := or(columns, shl(k, iszero(iszero(and(owner, owners)))))
-                    word := shl(8, word)
-                }
+                let part := and(shr(byte(0, word), owners), 1)
+                part := or(part, shl(1, and(shr(byte(1, word), owners), 1)))
+                part := or(part, shl(2, and(shr(byte(2, word), owners), 1)))
+                part := or(part, shl(3, and(shr(byte(3, word), owners), 1)))
+                part := or(part, shl(4, and(shr(byte(4, word), owners), 1)))
+                part := or(part, shl(5, and(shr(byte(5, word), owners), 1)))
+                part := or(part, shl(6, and(shr(byte(6, word), owners), 1)))
+                part := or(part, shl(7, and(shr(byte(7, word), owners), 1)))
+                columns := or(columns, shl(k, part))
             }
         }
+    }
+
+    /// @notice Which indices own a column at all.
+    function seatedIn(bytes32[4] memory columnOwners) internal pure returns (uint256 seated) {
+        for (uint256 k = 0; k < SEATS; k++) seated |= 1 << ownerOf(columnOwners, k);
     }
 
     /// @dev How many seats s have their stake point below `weight`: (s + u) * total / 128 < weight.

@@ -23,7 +23,11 @@ contract SeatHarness {
         return SeatLib.ownerOf(columnOwners, column);
     }
 
-    function columnsOf(bytes32[4] memory columnOwners, uint256 owners) external pure returns (uint256, uint256) {
+    function columnsOf(bytes32[4] memory columnOwners, uint256 owners) external pure returns (uint256) {
         return SeatLib.columnsOf(columnOwners, owners);
+    }
+
+    function seatedIn(bytes32[4] memory columnOwners) external pure returns (uint256) {
+        return SeatLib.seatedIn(columnOwners);
     }
 }
