@@ -5,7 +5,9 @@ import { printError } from '../agents/cli/output.ts'
 import { publishDevnet, startDevnet } from './devnet/start-devnet.ts'
 import { untilSignal } from './devnet/until-signal.ts'
 
-const { values } = parseArgs({ options: { agents: { type: 'string', default: '8' } } })
+const { values } = parseArgs({
+  options: { agents: { type: 'string', default: '8' }, da: { type: 'string' } },
+})
 
 async function main(): Promise<number> {
   const running = findDevnet()
@@ -19,11 +21,13 @@ async function main(): Promise<number> {
     root: CHECKOUT,
     base: DEVNET_FOLDER,
     agentCount: Number(values.agents),
+    daCount: Number(values.da ?? values.agents),
     report: (line) => process.stdout.write(`${line}\n`),
     signal: interrupt.signal,
   })
   const retract = publishDevnet(devnet, DEVNET_POINTER)
-  for (const agent of devnet.agents) process.stdout.write(`${agent.name}  ${agent.url}  ${agent.address}\n`)
+  for (const agent of [...devnet.agents, ...devnet.daAgents])
+    process.stdout.write(`${agent.name}  ${agent.url}  ${agent.address}\n`)
   process.stdout.write('up; Ctrl-C stops it. In another terminal: node zerog.mjs status\n')
   await signalled
   retract()

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
+import { daEnv } from '../agents/da/config.ts'
 import { describeEnv, kernelEnv } from '../agents/kernel/config.ts'
 import { storageEnv } from '../agents/storage/config.ts'
 import { deployEnv } from '../deploy/config.ts'
@@ -12,23 +14,24 @@ export function generatedDocs(): Record<string, string> {
 }
 
 function envExample(): string {
-  const ofStorage = storageEnv.omit(
-    Object.fromEntries(Object.keys(kernelEnv.shape).map((name) => [name, true as const])) as Record<
-      keyof typeof kernelEnv.shape,
-      true
-    >,
-  )
   const sections = [
     ['Every agent, and the `zerog` commands', describeEnv(kernelEnv)],
-    ['Storage agent', describeEnv(ofStorage)],
+    ['Storage agent', describeEnv(ownPart(storageEnv))],
+    ['DA agent', describeEnv(ownPart(daEnv))],
     ['Deployment', describeEnv(deployEnv)],
   ]
   return [
-    '# Settings, with their defaults. Copy to .env and uncomment what you change; `zerog agent init storage` writes one.',
+    '# Settings, with their defaults. Copy to .env and uncomment what you change; `zerog agent init` writes one.',
     '# Written from the schemas in agents/*/config.ts and deploy/config.ts.',
     ...sections.map(([title, body]) => `\n# ${title}\n\n${body}`),
     '',
   ].join('\n')
+}
+
+/** What an agent reads beside the variables that all agents share. */
+function ownPart(schema: z.ZodObject): z.ZodObject {
+  const own = Object.entries(schema.shape).filter(([name]) => !Object.hasOwn(kernelEnv.shape, name))
+  return z.object(Object.fromEntries(own) as z.ZodRawShape)
 }
 
 function errorTable(): string {

@@ -61,6 +61,12 @@ export function parseFileId(text: string): { root: string } | { txSeq: bigint } 
   throw new ZerogError('BAD_HEX', `"${text}" is neither a root (0x and 64 hex digits) nor a txSeq (a number)`)
 }
 
+/** The id of a blob: 0x and 64 hex digits. Errors: BAD_HEX. */
+export function parseBlobId(text: string): string {
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase()
+  throw new ZerogError('BAD_HEX', `"${text}" is not the id of a blob: 0x and 64 hex digits`)
+}
+
 /** A byte range `from-to`, both included, or `from-`. Errors: RANGE_INVALID. */
 export function parseRange(text: string): { start: number; end?: number } {
   const match = /^(\d+)-(\d*)$/.exec(text)

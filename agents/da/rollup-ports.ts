@@ -1,10 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { readBlobRecord } from '../../sdk/chain/da.ts'
 import { readRetentionBounds } from '../../sdk/chain/da-retention.ts'
 import { read } from '../../sdk/chain/read.ts'
+import { nodeTransport } from '../../sdk/client/http-node.ts'
+import { readBlob } from '../../sdk/client/read-blob.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { periodOf } from './context.ts'
 import { publishPayload } from './publish.ts'
-import { readPayload } from './read-payload.ts'
 import type { RollupPorts } from './rollup-blobs.ts'
 import type { DaService } from './service.ts'
 
@@ -12,7 +13,6 @@ import type { DaService } from './service.ts'
 const MEASURED_BLOCKS = 5_000
 /** Blocks may come faster than they did: a tenth is added to what remains. */
 const MARGIN = 10n
-const INDEX_POLL_MS = 100
 
 /** The agent as the rollup fronts see it. */
 export function createRollupPorts(ctx: DaService): RollupPorts {
@@ -33,20 +33,18 @@ export function createRollupPorts(ctx: DaService): RollupPorts {
         until: config.ROLLUP_UNTIL,
         signal,
       })
-      // The quorum is known from the chain; the index, by which it is read back, follows some blocks behind.
-      while (index.blob(blobId)?.confirmedBlock === undefined) {
-        if (signal.aborted) throw new ZerogError('TIMEOUT', 'the blob is confirmed, but not indexed yet')
-        await sleep(INDEX_POLL_MS)
-      }
       return { blobId, expiresAt: header.expiresAt }
     },
 
     async read(blobId, signal) {
-      const known = index.blob(blobId)
-      if (known !== undefined && known.confirmedBlock === undefined)
-        throw new ZerogError(known.stage === 'refunded' ? 'DA_REFUNDED' : 'DA_NOT_CONFIRMED')
+      const record = await readBlobRecord(chain, blobId, { signal })
+      if (record?.status === 'submitted') throw new ZerogError('DA_NOT_CONFIRMED')
       await headNow(signal)
-      return readPayload(ctx, blobId, signal)
+      const transport = nodeTransport
+      const columnTimeoutMs = config.PEER_TIMEOUT_MS
+      // As any other reader does: from the network, data columns first.
+      const { payload } = await readBlob({ chain, blobId, kzg: ctx.kzg, transport, columnTimeoutMs, signal })
+      return payload
     },
 
     blobsClaiming: (payloadHash) =>

@@ -3,13 +3,19 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEther, type Wallet } from 'ethers'
 import { createKeystore, loadKeystore } from '../../agents/kernel/keystore.ts'
+import type { ChainCall } from '../../sdk/chain/chain-call.ts'
 import type { Chain } from '../../sdk/chain/connect.ts'
+import { DA_SERVICE, type DaChain } from '../../sdk/chain/da-chain.ts'
 import { registerCall, setEndpointCall } from '../../sdk/chain/operators.ts'
 import { sendCall, signerSender } from '../../sdk/chain/send.ts'
-import { allocateCall, stakeCall } from '../../sdk/chain/staking.ts'
+import { allocateCall, delegateCall, stakeCall } from '../../sdk/chain/staking.ts'
+
+/** Which agent an operator runs; each agent has a key of its own. */
+export type AgentKind = 'storage' | 'da'
 
 /** An operator of the devnet: its key lies encrypted in its own folder. */
 export type DevnetOperator = {
+  kind: AgentKind
   name: string
   folder: string
   address: string
@@ -21,8 +27,9 @@ export type DevnetOperator = {
 const FUNDS_WEI = parseEther('200')
 const STAKE_WEI = parseEther('100')
 
-type FundedKey = {
-  name: string
+type AgentKey = { kind: AgentKind; name: string }
+
+type FundedKey = AgentKey & {
   folder: string
   keystore: string
   passwordFile: string
@@ -30,9 +37,13 @@ type FundedKey = {
   address: string
 }
 
-/** Makes one key per name, each in its own folder, and sends coins to them. */
-export async function fundKeys(funder: Wallet, names: readonly string[], base: string): Promise<FundedKey[]> {
-  const keys = await Promise.all(names.map((name) => makeKey(name, join(base, name))))
+/** Makes one key per agent, each in its own folder, and sends coins to them. */
+export async function fundKeys(
+  funder: Wallet,
+  agents: readonly AgentKey[],
+  base: string,
+): Promise<FundedKey[]> {
+  const keys = await Promise.all(agents.map((agent) => makeKey(agent, join(base, agent.name))))
   for (const { address } of keys) {
     const response = await funder.sendTransaction({ to: address, value: FUNDS_WEI })
     await response.wait()
@@ -40,34 +51,30 @@ export async function fundKeys(funder: Wallet, names: readonly string[], base: s
   return keys
 }
 
-async function makeKey(name: string, folder: string): Promise<FundedKey> {
+async function makeKey({ kind, name }: AgentKey, folder: string): Promise<FundedKey> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const keystore = join(folder, 'keystore.json')
   const passwordFile = join(folder, 'keystore.password')
   const password = randomBytes(24).toString('base64url')
   writeFileSync(passwordFile, password, { mode: 0o600 })
   const address = await createKeystore(keystore, password)
-  return { name, folder, keystore, passwordFile, password, address }
+  return { kind, name, folder, keystore, passwordFile, password, address }
 }
 
-/** Registers a funded key as an operator with its URL, and puts its stake behind storage. Needs automine. */
+/** Registers a funded key as an operator with its URL, and puts its stake behind its service. Needs automine. */
 export async function createOperator(
-  chain: Chain,
+  chain: DaChain,
   key: FundedKey & { port: number },
 ): Promise<DevnetOperator> {
-  const { name, folder, address, port } = key
+  const { kind, name, folder, address, port } = key
   const url = `http://127.0.0.1:${port}`
   const wallet = (await loadKeystore(key.keystore, key.password)).connect(chain.provider)
   const sender = await signerSender(chain, wallet)
-  for (const [label, call] of [
-    ['register', registerCall(chain, `devnet:${name}`)],
-    ['endpoint', setEndpointCall(chain, url)],
-    ['stake', stakeCall(chain, STAKE_WEI)],
-    ['allocate', allocateCall(chain, { amountWei: STAKE_WEI })],
-  ] as const) {
-    await sendCall(sender, { ...call, label })
-  }
+  const register: LabelledCall = ['register', registerCall(chain, `devnet:${name}`)]
+  const rest = kind === 'da' ? daCalls(chain, { address, url }) : storageCalls(chain, url)
+  for (const [label, call] of [register, ...rest]) await sendCall(sender, { ...call, label })
   return {
+    kind,
     name,
     folder,
     address,
@@ -75,4 +82,27 @@ export async function createOperator(
     port,
     env: { KEYSTORE_FILE: key.keystore, KEYSTORE_PASSWORD_FILE: key.passwordFile },
   }
+}
+
+type LabelledCall = readonly [string, ChainCall]
+
+function storageCalls(chain: Chain, url: string): LabelledCall[] {
+  return [
+    ['endpoint', setEndpointCall(chain, url)],
+    ['stake', stakeCall(chain, STAKE_WEI)],
+    ['allocate', allocateCall(chain, { amountWei: STAKE_WEI })],
+  ]
+}
+
+/** A bond of its own to disperse, and a stake in the delegated pool for its seats. */
+function daCalls(chain: DaChain, { address, url }: { address: string; url: string }): LabelledCall[] {
+  const { DaCommittee, DataAvailability } = chain.da.addresses
+  const { bondWei } = chain.daTerms
+  return [
+    ['endpoint', setEndpointCall(chain, url, DA_SERVICE)],
+    ['stake', stakeCall(chain, bondWei)],
+    ['bond', allocateCall(chain, { amountWei: bondWei, service: DataAvailability })],
+    ['delegate', delegateCall(chain, { operator: address, amountWei: STAKE_WEI })],
+    ['allocate', allocateCall(chain, { amountWei: STAKE_WEI, service: DaCommittee })],
+  ]
 }

@@ -8,10 +8,11 @@ import { deployAll } from '../../deploy/deploy-all.ts'
 import { DEPLOYER_ACCOUNT, devAccount, USER_ACCOUNT } from '../../deploy/dev-account.ts'
 import { localhost } from '../../deploy/params/localhost.ts'
 import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
-import { type Chain, connectChain } from '../../sdk/chain/connect.ts'
+import { connectChain } from '../../sdk/chain/connect.ts'
+import { connectDa, type DaChain } from '../../sdk/chain/da-chain.ts'
 import { type ChainNode, DEVNET_CHAIN_ID, mineEverySecond, startChainNode } from './chain-node.ts'
 import { type Child, logTail, startChild } from './child.ts'
-import { createOperator, type DevnetOperator, fundKeys } from './operators.ts'
+import { type AgentKind, createOperator, type DevnetOperator, fundKeys } from './operators.ts'
 import { choosePorts } from './ports.ts'
 import { waitUntil } from './wait-until.ts'
 
@@ -25,12 +26,14 @@ export type Devnet = {
   folder: string
   addressBook: string
   node: ChainNode
-  chain: Chain
+  chain: DaChain
   provider: JsonRpcProvider
   redisUrl: string
   redis: RedisHandle
   user: Wallet
+  /** The storage agents. */
   agents: DevnetAgent[]
+  daAgents: DevnetAgent[]
   /** Starts an agent's process again, with extra variables if given. */
   restartAgent: (agent: DevnetAgent, env?: Record<string, string>) => Promise<void>
   stop: () => Promise<void>
@@ -40,7 +43,10 @@ export type DevnetOptions = {
   root: string
   /** Where everything lies: ports, and one folder per chain, named by its genesis. */
   base: string
+  /** Storage agents. */
   agentCount: number
+  /** DA agents; none by default. */
+  daCount?: number
   /** More variables for the agents. */
   agentEnv?: Record<string, string>
   /** Another chain than Hardhat's node, and how it is told to mine by itself. */
@@ -50,7 +56,15 @@ export type DevnetOptions = {
   signal?: AbortSignal
 }
 
-const READY_TIMEOUT_MS = 90_000
+const READY_TIMEOUT_MS = 120_000
+
+const MAIN_OF: Record<AgentKind, string> = {
+  storage: 'dist/agents/storage/main.js',
+  da: 'dist/agents/da/main.js',
+}
+
+const agentsOf = (kind: AgentKind, count: number) =>
+  Array.from({ length: count }, (_, index) => ({ kind, name: `${kind}-${index + 1}` }))
 
 /** Starts chain, contracts, Redis and agents; everything it started is stopped when it fails. */
 export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
@@ -71,9 +85,10 @@ async function start(
   closers: (() => Promise<void>)[],
   stop: () => Promise<void>,
 ): Promise<Devnet> {
-  const { root, base, agentCount, report = () => undefined } = options
+  const { root, base, agentCount, daCount = 0, report = () => undefined } = options
   const signal = options.signal ?? new AbortController().signal
-  const names = Array.from({ length: agentCount }, (_, i) => `storage-${i + 1}`)
+  const planned = [...agentsOf('storage', agentCount), ...agentsOf('da', daCount)]
+  const names = planned.map(({ name }) => name)
   const ports = await choosePorts(join(base, 'ports.json'), ['chain', ...names])
 
   const node = await (options.startNode ?? startChainNode)({ root, port: ports.chain ?? 0, signal })
@@ -93,14 +108,13 @@ async function start(
     signal,
   })
   const addressBook = bookPath(folder, DEVNET_CHAIN_ID)
-  const chain = await connectChain({
-    provider: node.provider,
-    addressBook: await loadAddressBook(addressBook),
-    signal,
-  })
+  const chain = await connectDa(
+    await connectChain({ provider: node.provider, addressBook: await loadAddressBook(addressBook), signal }),
+    { signal },
+  )
   report(`contracts  ${addressBook}`)
 
-  const funds = await fundKeys(deployer, names, folder)
+  const funds = await fundKeys(deployer, planned, folder)
   const operators = await Promise.all(
     funds.map((key) => createOperator(chain, { ...key, port: ports[key.name] ?? 0 })),
   )
@@ -117,7 +131,7 @@ async function start(
   const startAgent = (operator: DevnetOperator, env: Record<string, string> = {}) =>
     startChild({
       name: operator.name,
-      args: ['--enable-source-maps', '--disable-warning=ExperimentalWarning', 'dist/agents/storage/main.js'],
+      args: ['--enable-source-maps', '--disable-warning=ExperimentalWarning', MAIN_OF[operator.kind]],
       cwd: root,
       logFile: join(operator.folder, 'agent.log'),
       env: {
@@ -135,12 +149,12 @@ async function start(
         ...env,
       },
     })
-  const agents: DevnetAgent[] = operators.map((operator) => ({ ...operator, child: startAgent(operator) }))
+  const all: DevnetAgent[] = operators.map((operator) => ({ ...operator, child: startAgent(operator) }))
   closers.push(async () => {
-    await Promise.all(agents.map((agent) => agent.child.kill('SIGTERM')))
+    await Promise.all(all.map((agent) => agent.child.kill('SIGTERM')))
   })
-  await Promise.all(agents.map((agent) => waitReady(agent, signal)))
-  report(`agents     ${agents.length} ready`)
+  await Promise.all(all.map((agent) => waitReady(agent, signal)))
+  report(`agents     ${all.length} ready`)
 
   return {
     folder,
@@ -151,7 +165,8 @@ async function start(
     redis,
     redisUrl,
     user: devAccount(USER_ACCOUNT, node.provider),
-    agents,
+    agents: all.filter(({ kind }) => kind === 'storage'),
+    daAgents: all.filter(({ kind }) => kind === 'da'),
     restartAgent: async (agent, env) => {
       if (agent.child.ended() === undefined) await agent.child.kill('SIGTERM')
       agent.child = startAgent(agent, env)
@@ -192,8 +207,10 @@ async function waitReady(agent: DevnetAgent, signal: AbortSignal): Promise<void>
 }
 
 /** Whether it is this agent that answers there, and not another network's on a port that was free for a moment. */
-async function isAgent({ url, address }: DevnetAgent): Promise<boolean> {
-  const response = await fetch(`${url}/v1/info`, { signal: AbortSignal.timeout(2_000) })
+async function isAgent({ kind, url, address }: DevnetAgent): Promise<boolean> {
+  const response = await fetch(`${url}${kind === 'da' ? '/da/info' : '/v1/info'}`, {
+    signal: AbortSignal.timeout(2_000),
+  })
   const info: unknown = await response.json()
   return typeof info === 'object' && info !== null && 'operator' in info && info.operator === address
 }
@@ -206,14 +223,14 @@ class AgentEnded extends Error {
 
 /** Writes what other terminals need to find the devnet; the returned function takes it away again. */
 export function publishDevnet(devnet: Devnet, pointer: string): () => void {
-  const { node, addressBook, redisUrl, user, agents } = devnet
+  const { node, addressBook, redisUrl, user, agents, daAgents } = devnet
   const content = {
     pid: process.pid,
     rpcUrl: node.url,
     addressBook,
     redisUrl,
     userKey: user.privateKey,
-    agents: agents.map(({ name, address, url, folder, child }) => ({
+    agents: [...agents, ...daAgents].map(({ name, address, url, folder, child }) => ({
       name,
       operator: address,
       url,

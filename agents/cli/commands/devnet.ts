@@ -13,8 +13,13 @@ export function devnetCommand(): Command {
   return new Command('devnet')
     .description('run a whole network on this machine until Ctrl-C')
     .option('--agents <count>', 'storage agents', parseCount('--agents', 1, 64), 8)
+    .option('--da <count>', 'DA agents; as many as storage agents by default', parseCount('--da', 0, 64))
     .addHelpText('after', HELP)
-    .action(({ agents }: { agents: number }) =>
-      runChild(join(CHECKOUT, 'dist', 'scripts', 'devnet.js'), ['--agents', String(agents)], CHECKOUT),
+    .action(({ agents, da = agents }: { agents: number; da?: number }) =>
+      runChild(
+        join(CHECKOUT, 'dist', 'scripts', 'devnet.js'),
+        ['--agents', String(agents), '--da', String(da)],
+        CHECKOUT,
+      ),
     )
 }
