@@ -1,9 +1,9 @@
 import '@nomicfoundation/hardhat-ethers'
 import { network } from 'hardhat'
 
-/** A fresh in-process chain that mines one block per transaction. */
-export async function createChain() {
-  const { ethers, provider } = await network.create()
+/** A fresh in-process chain that mines one block per transaction, with the rules of Prague unless others are named. */
+export async function createChain(hardfork = 'prague') {
+  const { ethers, provider } = await network.create({ override: { hardfork } })
   const signers = await ethers.getSigners()
 
   return {

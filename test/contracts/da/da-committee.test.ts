@@ -3,8 +3,9 @@ import { before, describe, it } from 'node:test'
 import { bls12_381 as bls } from '@noble/curves/bls12-381.js'
 import { concat, dataSlice, keccak256, toBeHex, ZeroAddress } from 'ethers'
 import { blsKeyDigest, committeeDomain } from '../../../sdk/protocol/da-typed-data.ts'
-import { DaCommittee__factory } from '../../../typechain-types/index.js'
+import { Beacon__factory, DaCommittee__factory } from '../../../typechain-types/index.js'
 import { blsKey, signDigest } from '../../support/bls-keys.ts'
+import { createChain } from '../../support/chain.ts'
 import {
   addMembers,
   addOperator,
@@ -299,6 +300,16 @@ describe('DaCommittee.slash', () => {
       const slash = committee.connect(caller).slash(member.signer, 1n, FAULT, ZeroAddress, 0)
       await revertsWith(slash, committee, 'NotAuthorized', [caller.address])
     }
+  })
+})
+
+describe('DaCommittee, deployed', () => {
+  it('error: on a chain without the precompiles of Prague', async () => {
+    const { signer } = await createChain('cancun')
+    const [owner, factory] = [signer(0), new DaCommittee__factory(signer(0))]
+    const beacon = await new Beacon__factory(owner).deploy(0, 10, 2, true)
+    const deployed = factory.deploy(beacon, beacon, { minStakeWei: 1n, repayGas: 1n })
+    await revertsWith(deployed, { interface: factory.interface }, 'PrecompileFailed')
   })
 })
 
