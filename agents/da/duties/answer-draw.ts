@@ -8,7 +8,7 @@ import { submitCaughtUp } from '../catch-up.ts'
 import { isSame } from '../committees.ts'
 import { type DaContext, windowsAt } from '../context.ts'
 import { type Draw, drawsOf } from '../draws.ts'
-import { placeOf, rebuildColumns } from '../gather.ts'
+import { restoreColumns } from '../restore-columns.ts'
 
 type Answer = Draw & { answerCloses: bigint }
 
@@ -68,11 +68,9 @@ async function columnOf(ctx: DaContext, { blobId, column }: Answer): Promise<Col
   ctx.log.warn({ blobId, column }, 'the column is rebuilt from others')
   const blob = ctx.index.blob(blobId)
   if (!blob) throw new ZerogError('DA_UNKNOWN_BLOB')
-  const place = await placeOf(ctx, blob, ctx.signal)
-  const [rebuilt] = await rebuildColumns(ctx, place, { columns: [column], signal: ctx.signal })
-  if (!rebuilt) throw new ZerogError('INTERNAL', 'no column was rebuilt')
-  const signature = ctx.columns.blob(blobId)?.signature ?? ''
-  await ctx.columns.put({ ...place, signature }, [rebuilt])
+  await restoreColumns(ctx, blob, [column])
+  const rebuilt = await ctx.columns.read(blobId, column)
+  if (!rebuilt) throw new ZerogError('DA_TOO_FEW_COLUMNS', 'the rebuilt column is damaged again')
   ctx.daMetrics.answeredFromPeers.inc()
   return rebuilt
 }

@@ -5,7 +5,7 @@ import type { IndexedBlob } from '../blob-index.ts'
 import { isSame } from '../committees.ts'
 import type { DaConfig } from '../config.ts'
 import { clockOf, type DaContext, periodOf } from '../context.ts'
-import { placeOf, rebuildColumns } from '../gather.ts'
+import { restoreColumns } from '../restore-columns.ts'
 
 type Repair = { blobId: string; columns: number[]; expiryBlock: bigint }
 
@@ -35,15 +35,7 @@ export function repairColumns(config: DaConfig): Duty<Repair, DaContext> {
     async perform({ blobId, columns }, ctx) {
       const blob = ctx.index.blob(blobId)
       if (!blob) return
-      const missing = columns.filter((column) => !ctx.columns.has(blobId, column))
-      if (missing.length === 0) return
-      const { signal } = ctx
-      const place = await placeOf(ctx, blob, signal)
-      const rebuilt = await rebuildColumns(ctx, place, { columns: missing, signal })
-      const signature = ctx.columns.blob(blobId)?.signature ?? ''
-      await ctx.columns.put({ ...place, signature }, rebuilt)
-      ctx.daMetrics.repaired.inc(rebuilt.length)
-      ctx.log.info({ blobId, columns: missing.length }, 'columns rebuilt')
+      await restoreColumns(ctx, blob, columns)
     },
   }
 }

@@ -5,6 +5,7 @@ import { startDaAgent } from '../../../agents/da/agent.ts'
 import { daEnv } from '../../../agents/da/config.ts'
 import { loadConfig } from '../../../agents/kernel/config.ts'
 import { deployAll } from '../../../deploy/deploy-all.ts'
+import type { NetworkParams } from '../../../deploy/deploy-params.ts'
 import { devAccount } from '../../../deploy/dev-account.ts'
 import { localhost } from '../../../deploy/params/localhost.ts'
 import { toJson } from '../../../deploy/write-file.ts'
@@ -46,7 +47,13 @@ export type WorldNode = {
 export type DaWorld = Awaited<ReturnType<typeof startDaWorld>>
 
 /** A real chain with the real contracts, a real Redis, and operators that are registered, staked and bonded. */
-export async function startDaWorld({ nodes: count = 6 }: { nodes?: number } = {}) {
+export async function startDaWorld({
+  nodes: count = 6,
+  pricePerBlobPeriodWei,
+}: {
+  nodes?: number
+  pricePerBlobPeriodWei?: bigint
+} = {}) {
   const redis = await startRedis()
   const anvil = await startAnvil({
     args: ['--accounts', '40', '--balance', '1000000', '--hardfork', 'prague'],
@@ -58,7 +65,15 @@ export async function startDaWorld({ nodes: count = 6 }: { nodes?: number } = {}
     batchMaxCount: 1,
   })
   const account = (index: number): Wallet => devAccount(index, rpc)
-  const { book } = await deployAll({ provider: rpc, signer: account(1), network: localhost })
+  const network: NetworkParams = {
+    ...localhost,
+    resolve: (measured) => {
+      const params = localhost.resolve(measured)
+      if (pricePerBlobPeriodWei === undefined) return params
+      return { ...params, da: { ...params.da, blobs: { ...params.da.blobs, pricePerBlobPeriodWei } } }
+    },
+  }
+  const { book } = await deployAll({ provider: rpc, signer: account(1), network })
   const bookFile = join(tempDir(), '31337.json')
   writeFileSync(bookFile, toJson(book))
   const addressBook = parseAddressBook(JSON.parse(toJson(book)))
