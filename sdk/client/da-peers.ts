@@ -2,7 +2,7 @@ import type { DaChain } from '../chain/da-chain.ts'
 import { type Committee, readDaEndpoints } from '../chain/da-committee.ts'
 import type { BlobHeader } from '../protocol/blob-header.ts'
 import type { Column } from '../protocol/column.ts'
-import { type ErrorCode, errorCode, ZerogError } from '../protocol/errors.ts'
+import { type ErrorCode, errorCode, isZerogError, ZerogError } from '../protocol/errors.ts'
 import type { Hasher } from '../protocol/hasher.ts'
 import { drawRandom } from '../protocol/sampling.ts'
 import { createDaClient, type DaClient } from './da-client.ts'
@@ -20,7 +20,8 @@ export type DaPeers = {
   /** All commitments, from whoever has them first. Throws DA_TOO_FEW_COLUMNS when nobody has; DA_EXPIRED when all say so. */
   commitments(signal?: AbortSignal): Promise<Uint8Array[]>
   /**
-   * A column that fits the header's `cellsRoot`: from its holder, else from `others` more members. Throws what the last one did.
+   * A column that fits the header's `cellsRoot`: from its holder, else from `others` more members. Without others, a holder that has been
+   * silent or sent wrong bytes is not asked. Throws what the last one did.
    */
   column(
     column: number,
@@ -32,10 +33,10 @@ export type DaPeers = {
 
 type Peer = { readonly operator: string; readonly client: DaClient; strikes: number }
 
-/** After so many faults in a row a peer is asked only when nobody else is left. */
+/** After so many requests in vain, one behind the other, a peer is asked only when others do not suffice. */
 const MAX_STRIKES = 3
-/** A peer that sent bytes which do not fit is not asked again. */
-const NEVER_AGAIN = 1_000
+/** What wrong bytes count: such a peer is asked last of all. Others of its columns may be right. */
+const WRONG_STRIKES = 1_000
 
 /** Looks up where the committee and the disperser serve. Errors: those of the RPC. */
 export async function connectDaPeers(
@@ -80,13 +81,15 @@ export async function connectDaPeers(
   ): Promise<T> {
     try {
       const result = await work(peer.client)
-      if (peer.strikes < NEVER_AGAIN) peer.strikes = 0
+      if (peer.strikes < WRONG_STRIKES) peer.strikes = 0
       return result
     } catch (error) {
       if (signal?.aborted) throw error
       const code = errorCode(error)
       if (!must && (code === 'DA_UNKNOWN_BLOB' || code === 'NOT_FOUND')) throw error
-      peer.strikes += code === 'DA_CELL_INVALID' || code === 'PEER_MISBEHAVED' ? NEVER_AGAIN : 1
+      // A quick "no" costs nothing, and the next column may be there.
+      if (code === 'PEER_UNREACHABLE' || code === 'TIMEOUT') peer.strikes += 1
+      if (isWrong(error)) peer.strikes += WRONG_STRIKES
       blame({ operator: peer.operator, code, column })
       throw error
     }
@@ -96,13 +99,8 @@ export async function connectDaPeers(
     ...(signal === undefined ? {} : { signal }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
-  /** All peers in random order, those in trouble last, those that sent wrong bytes not at all. */
-  const shuffled = () => {
-    const list = [...peers.values()].filter(({ strikes }) => strikes < NEVER_AGAIN)
-    return drawRandom(list).sort(
-      (a, b) => Number(a.strikes >= MAX_STRIKES) - Number(b.strikes >= MAX_STRIKES),
-    )
-  }
+  /** All peers in random order, those with the most strikes last. */
+  const shuffled = () => drawRandom([...peers.values()]).sort((a, b) => a.strikes - b.strikes)
 
   return {
     async commitments(signal) {
@@ -129,7 +127,7 @@ export async function connectDaPeers(
     async column(column, { others, signal }) {
       const holder = peers.get(committee.holders[column]?.operator ?? '')
       const rest = shuffled().filter((peer) => peer !== holder)
-      const isHolderFit = holder !== undefined && holder.strikes < MAX_STRIKES
+      const isHolderFit = holder !== undefined && (others > 0 || holder.strikes < MAX_STRIKES)
       const candidates = [...(isHolderFit ? [holder] : []), ...rest.slice(0, others)]
       let failure: unknown = new ZerogError('PEER_UNREACHABLE', 'the holder of this column is out of reach')
       for (const peer of candidates) {
@@ -147,6 +145,12 @@ export async function connectDaPeers(
 
     faults: () => [...faults.values()],
   }
+}
+
+/** Whether a peer sent what it should not, and not just an excuse. */
+function isWrong(error: unknown): boolean {
+  if (errorCode(error) === 'DA_CELL_INVALID') return true
+  return isZerogError(error) && error.code === 'PEER_MISBEHAVED' && !error.retryable
 }
 
 function clientFor(

@@ -36,19 +36,19 @@ import { type Column, columnsOf, encodeColumn } from '../../../sdk/protocol/colu
 import { attestationDigest, daDomain } from '../../../sdk/protocol/da-typed-data.ts'
 import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { toHex } from '../../../sdk/protocol/hex.ts'
-import { startAnvil } from '../../support/anvil.ts'
+import { type Anvil, startAnvil } from '../../support/anvil.ts'
 import { type BlsKey, blsKey, signDigest, signTogether } from '../../support/bls-keys.ts'
 import { at } from '../../support/content.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const MEMBER_STAKE_WEI = 10n ** 19n
 
-/** Periods so long that an epoch outlasts a test; blocks come with transactions only. */
+/** Epochs that outlast a test; blocks come with transactions only. */
 const quietNetwork: NetworkParams = {
   ...localhost,
   resolve(measured) {
     const params = localhost.resolve(measured)
-    return { ...params, beacon: { ...params.beacon, periodBlocks: 600 } }
+    return { ...params, beacon: { ...params.beacon, periodBlocks: 120 } }
   },
 }
 
@@ -95,8 +95,17 @@ export async function encode(payload: Uint8Array): Promise<Encoded> {
  * A real chain with the deployed contracts, a committee formed of `members` equal stakes, and for each member an HTTP server with the columns
  * that it holds of what was published: what a reader talks to, with every fault that a test wants.
  */
-export async function startDaNetwork({ members: count = 8 }: { members?: number } = {}) {
+export async function startDaNetwork(options: { members?: number } = {}) {
   const anvil = await startAnvil({ args: ['--hardfork', 'prague', '--accounts', '30'] })
+  try {
+    return await startOn(anvil, options)
+  } catch (error) {
+    await anvil.stop()
+    throw error
+  }
+}
+
+async function startOn(anvil: Anvil, { members: count = 8 }: { members?: number }) {
   const rpc = new JsonRpcProvider(anvil.rpcUrl, 31_337, {
     staticNetwork: true,
     cacheTimeout: -1,
