@@ -6,6 +6,8 @@ const MNEMONIC = 'test test test test test test test test test test test junk'
 /** Account 0 sends nothing here: public compute clients expect their contracts at its first addresses. */
 export const DEPLOYER_ACCOUNT = 1
 export const USER_ACCOUNT = 2
+/** Publishes blobs where the user's own money is counted. */
+export const PUBLISHER_ACCOUNT = 3
 
 /** One of a local chain's funded accounts. */
 export function devAccount(index: number, provider?: Provider): Wallet {

@@ -13,8 +13,9 @@ import { untilSignal } from './devnet/until-signal.ts'
 
 const HELP = `npm start [-- PATH] [--once] [--json FILE]
 
-Boots a network of eight storage providers on this machine, stores PATH (by default this project's own tarball) on it,
-has it audited, kills two providers, reads the file back and sees them slashed. Then it stays up until Ctrl-C.
+Boots a network of eight storage providers and eight DA nodes on this machine, stores PATH (by default this project's own
+tarball) on it, publishes its manifest and a part of it as blobs, has both audited, kills two providers and a node, deletes
+the columns of another, reads everything back and sees them slashed. Then it stays up until Ctrl-C.
 
   --once        exit after the summary: 0 only if every step held
   --json FILE   also write the summary as JSON
@@ -53,6 +54,7 @@ async function main(): Promise<number> {
     root: CHECKOUT,
     base,
     agentCount: 8,
+    daCount: 8,
     report: (line) => output.note(`   ${line}`),
     signal,
   })
@@ -92,16 +94,17 @@ function requireWritable(path: string): void {
 }
 
 /** What a reader needs to go on by hand. */
-function staying({ node, addressBook, agents, chain }: Devnet): string[] {
+function staying({ node, addressBook, agents, daAgents, chain }: Devnet): string[] {
   const { contracts } = chain.book
   return [
     '',
     `up: RPC ${node.url} (chain ${chain.chainId}), address book ${addressBook}`,
     `Flow ${contracts.Flow.address}  StorageMarket ${contracts.StorageMarket.address}`,
-    ...agents.map(
+    `DataAvailability ${chain.da.addresses.DataAvailability}  DaCommittee ${chain.da.addresses.DaCommittee}`,
+    ...[...agents, ...daAgents].map(
       ({ name, url, child }) => `${name}  ${url}/status${child.ended() === undefined ? '' : '  (dead)'}`,
     ),
-    'try: node zerog.mjs status | node zerog.mjs storage list | node zerog.mjs storage upload README.md',
+    'try: node zerog.mjs status | node zerog.mjs storage upload README.md | node zerog.mjs da publish README.md',
     'Ctrl-C stops everything',
   ]
 }

@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs'
-import { rm, stat } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { uploadBars } from '../../agents/cli/commands/storage-upload.ts'
 import { formatBytes, formatSeconds, formatWei, shortHex } from '../../agents/cli/format.ts'
-import type { Output } from '../../agents/cli/output.ts'
+import { type Output, toJson } from '../../agents/cli/output.ts'
 import { readProviderStream } from '../../sdk/chain/storage.ts'
 import { downloadPath, uploadPath } from '../../sdk/client/paths-node.ts'
 import { type Quote, quoteUpload } from '../../sdk/client/price.ts'
@@ -13,12 +13,16 @@ import { isZerogError } from '../../sdk/protocol/errors.ts'
 import type { Devnet, DevnetAgent } from '../devnet/start-devnet.ts'
 import { waitUntil } from '../devnet/wait-until.ts'
 import { type AuditRecord, expectedPeriods, readAuditRecord } from './audit-record.ts'
+import * as da from './da-steps.ts'
+import { summarizeDa } from './da-summary.ts'
 import type { HolderRecord, StepRecord, Summary } from './summary.ts'
 
 const PROVEN_PERIODS = 3
 const KILLED_AGENTS = 2
 const MISS_PERIODS = 10
 const BLOCK_TIMEOUT_MS = 3_000
+/** Bytes of the file that are published as one blob; a shorter file is repeated. */
+const PUBLISHED_BYTES = 3_000_000
 
 /** What the steps hand on to each other. */
 type Job = {
@@ -30,6 +34,7 @@ type Job = {
   fromBlock: number
   steps: StepRecord[]
   killed: DevnetAgent[]
+  da: da.DaStory
   balanceBeforeWei: bigint
   quote?: Quote
   upload?: UploadResult
@@ -37,30 +42,42 @@ type Job = {
   audits?: AuditRecord
 }
 
-/** Stores a real file, has it audited, kills providers, reads it back, sees them slashed; then says what happened. */
+/**
+ * Stores a real file, publishes its manifest and a part of it as blobs, has both audited, kills providers and nodes, reads everything back,
+ * sees them slashed; then says what happened.
+ */
 export async function runMainJob(options: {
   devnet: Devnet
   file: string
   output: Output
   signal: AbortSignal
 }): Promise<Summary> {
-  const { devnet, file } = options
+  const { devnet, file, output, signal } = options
   const startedMs = Date.now()
+  const fromBlock = await devnet.provider.getBlockNumber()
   const job: Job = {
     ...options,
     bytes: (await stat(file)).size,
-    fromBlock: await devnet.provider.getBlockNumber(),
+    fromBlock,
     steps: [],
     killed: [],
+    da: { devnet, output, signal, fromBlock: 0, blobs: [], seats: new Map(), lost: new Map() },
     balanceBeforeWei: await devnet.provider.getBalance(devnet.user.address),
   }
   const held =
     (await step(job, 'price', showPrice)) &&
     (await step(job, 'upload and seal', upload)) &&
+    (await step(job, 'a committee attests data availability', () => da.awaitCommittee(job.da))) &&
+    (await step(job, 'publish the manifest: SOFT with two nodes away, then FINAL', publishManifest)) &&
+    (await step(job, `publish ${formatBytes(PUBLISHED_BYTES)} of the file: FINAL`, publishContent)) &&
+    (await step(job, 'a light client samples it', () => da.samplePayload(job.da))) &&
     (await step(job, `answers in ${PROVEN_PERIODS} periods`, watchAnswers)) &&
     (await step(job, `kill ${KILLED_AGENTS} providers`, killProviders)) &&
+    (await step(job, 'kill a node, delete the columns of another', () => da.loseNodes(job.da))) &&
     (await step(job, 'download through the loss, byte for byte', download)) &&
-    (await step(job, 'a reported miss and a slash for each dead provider', watchMisses))
+    (await step(job, 'read the blob back from the rest', () => da.readPayloadBack(job.da))) &&
+    (await step(job, 'a reported miss and a slash for each dead provider', watchMisses)) &&
+    (await step(job, 'a reported miss and a slash for each lost node', () => da.watchDaMisses(job.da)))
   return await summarize(job, held, startedMs)
 }
 
@@ -111,6 +128,33 @@ async function upload(job: Job): Promise<void> {
   for (const { provider, shards } of result.custodians) {
     output.note(`   ${agentOf(job, provider)?.name ?? shortHex(provider)} keeps shards ${shards.join(', ')}`)
   }
+}
+
+/** Publishes what finds the file again: its root, its number, and who keeps which shards. */
+async function publishManifest({ da: story, upload: uploaded, quote, file, bytes }: Job): Promise<void> {
+  const manifest = {
+    file,
+    bytes,
+    root: uploaded?.root,
+    txSeq: uploaded?.txSeq,
+    dataShards: quote?.layout.dataShards,
+    parityShards: quote?.parityShards,
+    custodians: uploaded?.custodians,
+  }
+  await da.publishManifest(story, new TextEncoder().encode(toJson(manifest)))
+}
+
+async function publishContent({ da: story, file, bytes }: Job): Promise<void> {
+  const payload = new Uint8Array(PUBLISHED_BYTES)
+  const handle = await open(file)
+  try {
+    for (let done = 0; done < payload.length; ) {
+      done += (await handle.read(payload, done, payload.length - done, done % bytes)).bytesRead
+    }
+  } finally {
+    await handle.close()
+  }
+  await da.publishPayload(story, payload)
 }
 
 async function watchAnswers(job: Job): Promise<void> {
@@ -226,6 +270,16 @@ async function summarize(job: Job, held: boolean, startedMs: number): Promise<Su
       error: `${strangers.length} misses`,
     })
   }
+  const daSummary = await summarizeDa(job.da)
+  const aliveSlashed = daSummary.nodes.filter(({ fate, missed }) => fate === '' && missed > 0)
+  if (aliveSlashed.length > 0) {
+    job.steps.push({
+      step: 'no node alive was slashed',
+      held: false,
+      seconds: 0,
+      error: aliveSlashed.map(({ name }) => name).join(', '),
+    })
+  }
   const holders = await Promise.all(
     (uploaded?.custodians ?? []).map(async ({ provider, shards }): Promise<HolderRecord> => {
       const agent = agentOf(job, provider)
@@ -246,7 +300,7 @@ async function summarize(job: Job, held: boolean, startedMs: number): Promise<Su
   )
   const sendSeconds = uploaded === undefined ? 0 : uploaded.seconds.prepare + uploaded.seconds.send
   return {
-    ok: held && strangers.length === 0,
+    ok: held && strangers.length === 0 && aliveSlashed.length === 0,
     steps: job.steps,
     file: { path: job.file, bytes, ...(uploaded && { root: uploaded.root, txSeq: uploaded.txSeq }) },
     dataShards: quote?.layout.dataShards ?? 0,
@@ -260,6 +314,7 @@ async function summarize(job: Job, held: boolean, startedMs: number): Promise<Su
     },
     holders,
     periods: audits.periods,
+    da: daSummary,
     uploadMBps: perSecond(bytes, sendSeconds),
     sealSeconds: uploaded === undefined ? 0 : uploaded.seconds.pay + uploaded.seconds.seal,
     downloadMBps: perSecond(bytes, job.downloadSeconds ?? 0),

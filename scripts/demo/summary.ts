@@ -1,5 +1,6 @@
 import { formatBytes, formatTable, formatWei, shortHex } from '../../agents/cli/format.ts'
 import type { PeriodRecord } from './audit-record.ts'
+import { type DaSummary, daSummaryLines } from './da-summary.ts'
 
 /** Whether one step of the main job held, and how long it took. */
 export type StepRecord = { step: string; held: boolean; seconds: number; error?: string }
@@ -29,6 +30,7 @@ export type Summary = {
   gas: Record<string, number>
   holders: HolderRecord[]
   periods: PeriodRecord[]
+  da: DaSummary
   uploadMBps: number
   sealSeconds: number
   downloadMBps: number
@@ -76,6 +78,8 @@ export function summaryLines(summary: Summary): string[] {
         String(bad),
       ]),
     ),
+    '',
+    ...daSummaryLines(summary.da),
     '',
     ...summary.steps.map(
       ({ step, held, seconds, error }) =>

@@ -37,6 +37,22 @@ type SummaryJson = {
     earnedWei: string
   }[]
   periods: { draws: number; answered: number; missed: number }[]
+  da: {
+    blobs: {
+      what: string
+      bytes: number
+      columns: number
+      softSeconds?: number
+      finalSeconds: number
+      gas: { submit: number; soft?: number; final: number }
+    }[]
+    sample: { verdict: string; samples: number; foolChance: number }
+    read: { bytes: number; isRebuilt: boolean }
+    nodes: { name: string; seats: number; fate: string; missed: number; slashedWei: string }[]
+    draws: number
+    answered: number
+    missed: number
+  }
 }
 
 let folder: string
@@ -92,7 +108,7 @@ function answers(url: string): Promise<boolean> {
 
 describe('npm start -- --once', () => {
   it('a real file through the whole network: every step holds, the money adds up, nothing stays behind', {
-    timeout: 8 * MINUTE_MS,
+    timeout: 10 * MINUTE_MS,
   }, async () => {
     const bytes = randomBytes(FILE_BYTES)
     const file = join(folder, 'real file')
@@ -105,7 +121,7 @@ describe('npm start -- --once', () => {
     const summary = JSON.parse(readFileSync(json, 'utf8')) as SummaryJson
 
     assert.equal(summary.ok, true)
-    assert.equal(summary.steps.length, 6)
+    assert.equal(summary.steps.length, 13)
     assert.deepEqual(
       summary.steps.filter(({ held }) => !held),
       [],
@@ -115,6 +131,7 @@ describe('npm start -- --once', () => {
     assertShards(summary)
     assertAudits(summary)
     assertMoney(summary)
+    assertDa(summary)
     for (const step of ['submit', 'seal', 'openRound', 'answer', 'reportMiss']) {
       const gas = summary.gas[step] ?? 0
       assert.ok(gas > 21_000 && gas < 16_777_216, `${step} took ${gas} gas`)
@@ -186,6 +203,35 @@ function assertAudits({ periods, holders }: SummaryJson): void {
     answered,
     periods.reduce((sum, period) => sum + period.answered, 0),
   )
+}
+
+/** Both blobs became FINAL, the light client was content, and only the nodes that were lost missed draws. */
+function assertDa({ da }: SummaryJson): void {
+  const [manifest, payload] = da.blobs
+  assert.deepEqual([manifest?.what, payload?.what], ['manifest', 'payload'])
+  assert.ok(manifest?.softSeconds !== undefined && manifest.softSeconds < manifest.finalSeconds)
+  assert.ok((manifest.gas.soft ?? 0) > 21_000, 'SOFT was confirmed by a transaction of its own')
+  for (const blob of da.blobs) {
+    assert.ok(blob.columns >= 107, `${blob.what}: ${blob.columns} columns`)
+    assert.ok(blob.gas.submit > 21_000 && blob.gas.final > 21_000)
+  }
+  assert.equal(payload?.bytes, 3_000_000)
+  assert.deepEqual(
+    [da.sample.verdict, da.sample.samples, da.read.bytes, da.read.isRebuilt],
+    ['AVAILABLE', 16, 3_000_000, true],
+  )
+  assert.ok(da.sample.foolChance < 4e-6)
+  assert.equal(
+    da.nodes.reduce((sum, { seats }) => sum + seats, 0),
+    128,
+  )
+  const lost = da.nodes.filter(({ fate }) => fate !== '')
+  assert.deepEqual(lost.map(({ fate }) => fate).sort(), ['killed', 'lost its columns'])
+  for (const { name, missed, slashedWei, fate } of da.nodes) {
+    if (fate === '') assert.deepEqual([missed, slashedWei], [0, '0'], `${name} lives`)
+    else assert.ok(missed > 0 && BigInt(slashedWei) > 0n, `${name} was slashed`)
+  }
+  assert.ok(da.answered > 0 && da.answered + da.missed <= da.draws)
 }
 
 /** The user paid price, bond and gas; providers earned something of the price, and not more than it. */
