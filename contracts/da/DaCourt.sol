@@ -17,6 +17,7 @@ import {DaBlob, DaHeader, DaStatus, IDataAvailability} from "../interfaces/IData
 import {IStaking} from "../interfaces/IStaking.sol";
 import {BlsLib} from "../libraries/BlsLib.sol";
 import {CellTreeLib} from "../libraries/CellTreeLib.sol";
+import {ClockLib} from "../libraries/ClockLib.sol";
 import {CellClaim, KzgLib} from "../libraries/KzgLib.sol";
 import {PrecompileCheckLib} from "../libraries/PrecompileCheckLib.sol";
 import {ScalarLib} from "../libraries/ScalarLib.sol";
@@ -38,7 +39,8 @@ contract DaCourt is DaVerdicts {
     bytes32 private constant HEADERS_TAG = keccak256("two headers");
     bytes32 private constant ATTESTATIONS_TAG = keccak256("two attestations");
 
-    IBeacon private immutable _beacon;
+    uint256 private immutable _startBlock;
+    uint256 private immutable _periodBlocks;
     uint256 private immutable _disputePeriods;
 
     constructor(
@@ -49,7 +51,8 @@ contract DaCourt is DaVerdicts {
         DaCourtParams memory params_
     ) DaVerdicts(staking, committee, da, params_) {
         PrecompileCheckLib.selfTest();
-        _beacon = beacon;
+        _startBlock = beacon.startBlock();
+        _periodBlocks = beacon.periodBlocks();
         _disputePeriods = da.params().disputePeriods;
     }
 
@@ -65,7 +68,7 @@ contract DaCourt is DaVerdicts {
 
     /// @inheritdoc IDaCourt
     function disputeScalar(DaLeaf calldata leaf, uint256 element) external returns (bytes32 faultId) {
-        _checkLeaf(_openBlob(leaf.blobId), leaf);
+        _checkLeaf(_openBlob(leaf.blobId), leaf, keccak256(leaf.cell));
         if (leaf.cell.length == CellTreeLib.CELL_BYTES) {
             require(element < ELEMENTS_PER_CELL, ScalarIsCanonical(element));
             uint256 scalar = uint256(bytes32(leaf.cell[32 * element:32 * element + 32]));
@@ -79,7 +82,7 @@ contract DaCourt is DaVerdicts {
         external
         returns (bytes32 faultId)
     {
-        _checkLeaf(_openBlob(leaf.blobId), leaf);
+        _checkLeaf(_openBlob(leaf.blobId), leaf, keccak256(leaf.cell));
         require(_isFaulty(leaf.proof, fault, y), PointIsValid());
         return _convictBlob(leaf.blobId, leaf.column);
     }
@@ -145,7 +148,8 @@ contract DaCourt is DaVerdicts {
         blob = _da.blobOf(blobId);
         require(blob.status != DaStatus.Unknown, BlobUnknown(blobId));
         uint256 closedAtPeriod = blob.expiresAt + _disputePeriods - 1;
-        require(_beacon.currentPeriod() < closedAtPeriod, DisputeClosed(blobId, closedAtPeriod));
+        uint256 period = ClockLib.periodAt(_startBlock, _periodBlocks, block.number);
+        require(period < closedAtPeriod, DisputeClosed(blobId, closedAtPeriod));
     }
 
     /// @dev Whether a published cell fits its published commitment; reverts unless the evidence decides it.
@@ -155,7 +159,9 @@ contract DaCourt is DaVerdicts {
         DaCommitmentLeaf calldata commitment,
         DaCellEvidence calldata evidence
     ) private view returns (bool) {
-        _checkLeaf(blob, leaf);
+        bytes memory cell = leaf.cell;
+        bytes32 cellHash = keccak256(cell);
+        _checkLeaf(blob, leaf, cellHash);
         _checkCommitment(blob, leaf.blobId, leaf.blobIndex, commitment);
         CellClaim memory claim;
         claim.blobId = leaf.blobId;
@@ -167,19 +173,13 @@ contract DaCourt is DaVerdicts {
         claim.proofY = evidence.proofY;
         claim.interpolant = evidence.interpolant;
         claim.opening = evidence.opening;
-        return KzgLib.fits(claim, leaf.cell);
+        return KzgLib.fits(claim, cell, cellHash);
     }
 
-    function _checkLeaf(DaBlob memory blob, DaLeaf calldata leaf) private pure {
+    function _checkLeaf(DaBlob memory blob, DaLeaf calldata leaf, bytes32 cellHash) private pure {
         require(
             CellTreeLib.verifyCell(
-                blob.cellsRoot,
-                blob.blobCount,
-                leaf.blobIndex,
-                leaf.column,
-                leaf.proof,
-                keccak256(leaf.cell),
-                leaf.path
+                blob.cellsRoot, blob.blobCount, leaf.blobIndex, leaf.column, leaf.proof, cellHash, leaf.path
             ),
             WrongLeaf(leaf.blobId, leaf.blobIndex, leaf.column)
         );

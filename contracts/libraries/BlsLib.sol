@@ -97,10 +97,15 @@ library BlsLib {
     /// @dev On the curve, but not necessarily in the subgroup.
     function g1Decompress(bytes memory compressed, bytes memory y) internal view returns (bytes memory point) {
         (uint256 first, uint256 xHi, uint256 xLo) = _compressedWords(compressed);
-        require(y.length == 64, WrongPointLength(y.length));
-        point = abi.encodePacked(xHi, xLo, y);
-        if (first & INFINITY_FLAG == 0) require(isG1OnCurve(point), PointNotOnCurve());
-        require(keccak256(g1Compress(point)) == keccak256(compressed), PointMismatch());
+        (uint256 yHi, uint256 yLo) = _ordinate(y);
+        if (first & INFINITY_FLAG != 0) {
+            require(first == COMPRESSED_FLAG | INFINITY_FLAG && xLo | yHi | yLo == 0, PointMismatch());
+            return new bytes(G1_BYTES);
+        }
+        require(FpLib.isOnCurve(xHi, xLo, yHi, yLo), PointNotOnCurve());
+        uint256 flags = FpLib.isLarger(yHi, yLo) ? COMPRESSED_FLAG | SIGN_FLAG : COMPRESSED_FLAG;
+        require(first & (COMPRESSED_FLAG | SIGN_FLAG) == flags, PointMismatch());
+        return abi.encodePacked(xHi, xLo, yHi, yLo);
     }
 
     /// @notice Whether 48 bytes are a well-formed encoding: flags as they must be and x below p.
@@ -239,6 +244,14 @@ library BlsLib {
             xLo := mload(add(point, 0x40))
             yHi := mload(add(point, 0x60))
             yLo := mload(add(point, 0x80))
+        }
+    }
+
+    function _ordinate(bytes memory y) private pure returns (uint256 hi, uint256 lo) {
+        require(y.length == 64, WrongPointLength(y.length));
+        assembly ("memory-safe") {
+            hi := mload(add(y, 0x20))
+            lo := mload(add(y, 0x40))
         }
     }
 

@@ -97,9 +97,26 @@ library FpLib {
     }
 
     /// @dev a^exponent mod p for an exponent of one byte.
-    function _shortPower(uint256 hi, uint256 lo, uint8 exponent) private view returns (uint256, uint256) {
-        bytes memory input = abi.encodePacked(uint256(64), uint256(1), uint256(64), hi, lo, exponent, P_HI, P_LO);
-        return _element(PrecompileLib.modexp(input, 64, SHORT_POWER_GAS));
+    function _shortPower(uint256 hi, uint256 lo, uint256 exponent) private view returns (uint256 rHi, uint256 rLo) {
+        PrecompileLib.requireGas(PrecompileLib.MODEXP, SHORT_POWER_GAS);
+        bool ok;
+        // Built behind the free memory pointer, which stays where it is: curve checks come in numbers.
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore(input, 64)
+            mstore(add(input, 0x20), 1)
+            mstore(add(input, 0x40), 64)
+            mstore(add(input, 0x60), hi)
+            mstore(add(input, 0x80), lo)
+            mstore8(add(input, 0xa0), exponent)
+            mstore(add(input, 0xa1), P_HI)
+            mstore(add(input, 0xc1), P_LO)
+            ok := staticcall(SHORT_POWER_GAS, 0x05, input, 0xe1, input, 0x40)
+            ok := and(ok, eq(returndatasize(), 0x40))
+            rHi := mload(input)
+            rLo := mload(add(input, 0x20))
+        }
+        require(ok, PrecompileLib.PrecompileFailed(PrecompileLib.MODEXP));
     }
 
     function _element(bytes memory words) private pure returns (uint256 hi, uint256 lo) {

@@ -40,6 +40,17 @@ library KzgLib {
     /// @notice 7^((r - 1) / 8192): the root of unity over whose powers an extended blob is spread.
     uint256 internal constant ROOT_8192 = 0x485d512737b1da3d2ccddea2972e89ed146b58bc434906ac6fdd00bfc78c8967;
 
+    /// @notice ROOT_8192^64, whose powers are the h_k^64.
+    uint256 internal constant ROOT_128 = 0x6898111413588742b7c68b4d7fdd60d098d0caac87f5713c5130c2c1660125be;
+
+    /// @notice 1 / ROOT_8192.
+    uint256 internal constant INVERSE_ROOT_8192 = 0x57e6990d4981b177d548fda262008419204f9476cecef2df68946aad325251ed;
+
+    /// @dev 1 / w_64, and its 16th power 1 / w_4.
+    uint256 private constant INVERSE_ROOT_64 = 0x640d097461a2eeaf4e84b3cd7dc75b61db872ef3dce28e788d28c143168bba2c;
+    uint256 private constant INVERSE_ROOT_4 = 0x73eda753299d7d47a5e80b39939ed33467baa40089fb5bfefffeffff00000001;
+    uint256 private constant INVERSE_64 = 0x721df0b5dcf70753126cf0a7e97b50a53e6ead72f3fe628f03ffffff04000001;
+
     /// @notice [tau^64] in G2, from the public trusted setup of EIP-4844.
     bytes internal constant TAU_64_G2 =
         hex"0000000000000000000000000000000012838a761053437883c3e01ba616670cea843754548ef84bcc397de2369adcca2ab54cd73c55dc68d87aec3fc2fe4f100000000000000000000000000000000012dcc5a1c8c3e1b28b1524e3dd6dbecd63017c9201da9dbe077f1b82adc08c50169f56fc7b5a3b28ec6b89254de3e2fd0000000000000000000000000000000001ae6000d8e795efa3e96b939df6861db9f6bcff35b4694605ad5fdaf950fec9ae3e9c7e28da965024ed859c18db9c7300000000000000000000000000000000056e7a04ea62222711a986e4f4f38ba4909ea2f4cb8abe56fec9fe9bcfadbcea5fb660bc4b1032ed359261d74d2ba725"; // solhint-disable-line max-line-length
@@ -57,19 +68,18 @@ library KzgLib {
     error ScalarNotCanonical(uint256 element);
 
     /// @notice Whether the claim's cell fits its commitment; reverts unless the evidence proves either.
-    function fits(CellClaim memory claim, bytes calldata cell) internal view returns (bool) {
+    /// @param cell 2048 bytes; used up
+    /// @param cellHash keccak256 of `cell`
+    function fits(CellClaim memory claim, bytes memory cell, bytes32 cellHash) internal view returns (bool) {
         bytes memory commitment = BlsLib.g1Decompress(claim.commitment, claim.commitmentY);
         bytes memory proof = BlsLib.g1Decompress(claim.proof, claim.proofY);
-        bytes memory interpolant = claim.interpolant;
-        require(BlsLib.isInfinity(interpolant) || BlsLib.isG1OnCurve(interpolant), BlsLib.PointNotOnCurve());
-
-        bytes memory compressed = BlsLib.g1Compress(interpolant);
-        uint256 z = challengePoint(claim, compressed, keccak256(cell));
+        // Whether R is on the curve is for the addition below to check: off it, R decides nothing.
+        bytes memory compressed = BlsLib.g1Compress(claim.interpolant);
+        uint256 z = challengePoint(claim, compressed, cellHash);
         PrecompileLib.requireOpening(compressed, z, evaluateCell(cell, claim.column, z), claim.opening);
 
-        uint256 shift = ScalarLib.pow64(cosetFactor(claim.column));
-        bytes memory difference = BlsLib.g1Add(commitment, BlsLib.g1Negate(interpolant));
-        bytes memory sum = BlsLib.g1Add(difference, PrecompileLib.g1Mul(proof, shift));
+        bytes memory difference = BlsLib.g1Add(commitment, BlsLib.g1Negate(claim.interpolant));
+        bytes memory sum = BlsLib.g1Add(difference, PrecompileLib.g1Mul(proof, cosetPower(claim.column)));
         return BlsLib.pairingsEqual(sum, BlsLib.G2_GENERATOR, proof, TAU_64_G2);
     }
 
@@ -84,89 +94,107 @@ library KzgLib {
             % ScalarLib.R;
     }
 
-    /// @notice h_k = w_8192^rev7(k): where the column's points begin.
-    function cosetFactor(uint256 column) internal pure returns (uint256 factor) {
-        (factor,) = _coset(column);
-    }
-
     /// @notice I(z): the value at z of the polynomial of degree below 64 through the cell.
-    function evaluateCell(bytes calldata cell, uint256 column, uint256 z) internal view returns (uint256 value) {
+    /// @dev Folding: with I(X) = E(X^2) + X O(X^2), the values y, y' at x and -x, neighbours in a cell, give
+    /// 2 (E + z O)(x^2) = y + y' + z/x (y - y'). Six such rounds leave 64 I(z). Nothing is inverted on the way, as the
+    /// points of a column are powers of a root. Two rounds at a time: of four neighbours at x, -x, wx, -wx with
+    /// w = w_4, the ratios are t = z/x, t/w, and t^2 in the second round.
+    /// @param cell 2048 bytes; used up: the folding happens in it
+    function evaluateCell(bytes memory cell, uint256 column, uint256 z) internal pure returns (uint256) {
         require(cell.length == CELL_BYTES, WrongCellLength(cell.length));
-        require(column < COLUMNS, ColumnUnknown(column));
-        uint256[] memory points = cellPoints(column);
-        // I(z) = (z^64 - h^64) / (64 h^64) * sum of y_j x_j / (z - x_j): one inversion for the 65 denominators.
-        uint256 power = ScalarLib.pow64(points[0]);
-        uint256[] memory before = new uint256[](64);
-        uint256 product = mulmod(64, power, ScalarLib.R);
-        uint256 modulus = ScalarLib.R;
-        assembly ("memory-safe") {
-            for { let at := 0x20 } lt(at, 0x820) { at := add(at, 0x20) } {
-                mstore(add(before, at), product)
-                product := mulmod(product, addmod(z, sub(modulus, mload(add(points, at))), modulus), modulus)
-            }
-        }
-        if (product == 0) return _valueAtPoint(cell, points, z);
-        uint256 rest = ScalarLib.inverse(product);
-        uint256 faulty = type(uint256).max;
-        assembly ("memory-safe") {
-            for { let at := 0x800 } at { at := sub(at, 0x20) } {
-                let point := mload(add(points, at))
-                let element := calldataload(add(cell.offset, sub(at, 0x20)))
-                if iszero(lt(element, modulus)) { faulty := sub(shr(5, at), 1) }
-                let term := mulmod(mulmod(rest, mload(add(before, at)), modulus), point, modulus)
-                value := addmod(value, mulmod(element, term, modulus), modulus)
-                rest := mulmod(rest, addmod(z, sub(modulus, point), modulus), modulus)
-            }
-        }
-        require(faulty == type(uint256).max, ScalarNotCanonical(faulty));
-        uint256 vanishing = addmod(ScalarLib.pow64(z), modulus - power, modulus);
-        return mulmod(mulmod(value, vanishing, modulus), rest, modulus);
+        _checkElements(cell);
+        _fold(cell, _inverseTurns(), mulmod(z, _power(INVERSE_ROOT_8192, column), ScalarLib.R));
+        return mulmod(uint256(bytes32(cell)), INVERSE_64, ScalarLib.R);
     }
 
-    /// @notice x_j = h_k * w_64^rev6(j): the 64 points of a column, in the order of its cells' elements.
-    function cellPoints(uint256 column) internal pure returns (uint256[] memory points) {
-        (uint256 factor, uint256 root) = _coset(column);
-        uint256[6] memory roots;
-        for (uint256 i = 6; i > 0; --i) {
-            roots[i - 1] = root;
-            root = mulmod(root, root, ScalarLib.R);
-        }
-        points = new uint256[](64);
-        points[0] = factor;
+    /// @notice h_k^64, with h_k = w_8192^rev7(k) the point where column k begins.
+    function cosetPower(uint256 column) internal pure returns (uint256) {
+        return _power(ROOT_128, column);
+    }
+
+    /// @dev Folds 64 canonical values into the first of them. Sums of two elements stay below 2^256.
+    function _fold(bytes memory values, uint256[] memory turns, uint256 ratio) private pure {
         uint256 modulus = ScalarLib.R;
-        // Bit i of j, read backwards, is worth w_64^(32 >> i): each turn doubles what is there.
+        uint256 quarterTurn = INVERSE_ROOT_4;
         assembly ("memory-safe") {
-            let first := add(points, 0x20)
-            for { let i := 0 } lt(i, 6) { i := add(i, 1) } {
-                let width := shl(add(i, 5), 1)
-                let turn := mload(add(roots, shl(5, i)))
-                let past := add(first, width)
-                for { let at := first } lt(at, past) { at := add(at, 0x20) } {
-                    mstore(add(at, width), mulmod(mload(at), turn, modulus))
+            mstore(0x00, quarterTurn)
+            values := add(values, 0x20)
+            turns := add(turns, 0x20)
+            for { let width := 0x200 } gt(width, 0x10) { width := shr(2, width) } {
+                for { let at := 0 } lt(at, width) { at := add(at, 0x20) } {
+                    let from := add(values, shl(2, at))
+                    let t := mulmod(ratio, mload(add(turns, at)), modulus)
+                    let left := mload(from)
+                    let right := mload(add(from, 0x20))
+                    let even := addmod(add(left, right), mulmod(t, add(left, sub(modulus, right)), modulus), modulus)
+                    left := mload(add(from, 0x40))
+                    right := mload(add(from, 0x60))
+                    let odd := mulmod(mulmod(t, mload(0x00), modulus), add(left, sub(modulus, right)), modulus)
+                    odd := addmod(add(left, right), odd, modulus)
+                    t := mulmod(mulmod(t, t, modulus), add(even, sub(modulus, odd)), modulus)
+                    mstore(add(values, at), addmod(add(even, odd), t, modulus))
+                }
+                ratio := mulmod(ratio, ratio, modulus)
+                ratio := mulmod(ratio, ratio, modulus)
+            }
+        }
+    }
+
+    function _checkElements(bytes memory cell) private pure {
+        uint256 modulus = ScalarLib.R;
+        uint256 element = 64;
+        assembly ("memory-safe") {
+            let at := add(cell, 0x20)
+            // Four at a time, as nearly all cells are fine.
+            for { let past := add(at, 0x800) } lt(at, past) { at := add(at, 0x80) } {
+                let low := and(lt(mload(at), modulus), lt(mload(add(at, 0x20)), modulus))
+                let high := and(lt(mload(add(at, 0x40)), modulus), lt(mload(add(at, 0x60)), modulus))
+                if iszero(and(low, high)) {
+                    for {} lt(mload(at), modulus) {} { at := add(at, 0x20) }
+                    element := shr(5, sub(sub(at, cell), 0x20))
+                    break
                 }
             }
         }
+        require(element == 64, ScalarNotCanonical(element));
     }
 
-    /// @dev h_k and w_64.
-    function _coset(uint256 column) private pure returns (uint256 factor, uint256 root) {
+    /// @dev root^rev7(column).
+    function _power(uint256 root, uint256 column) private pure returns (uint256 power) {
         require(column < COLUMNS, ColumnUnknown(column));
-        factor = 1;
-        root = ROOT_8192;
-        for (uint256 bit = 7; bit > 0; --bit) {
-            if ((column >> (bit - 1)) & 1 == 1) factor = mulmod(factor, root, ScalarLib.R);
-            root = mulmod(root, root, ScalarLib.R);
+        uint256 modulus = ScalarLib.R;
+        assembly ("memory-safe") {
+            power := 1
+            for { let bit := 0x40 } bit { bit := shr(1, bit) } {
+                if and(column, bit) { power := mulmod(power, root, modulus) }
+                root := mulmod(root, root, modulus)
+            }
         }
     }
 
-    /// @dev The value at z where z is one of the points: the element itself.
-    function _valueAtPoint(bytes calldata cell, uint256[] memory points, uint256 z) private pure returns (uint256) {
-        uint256 position;
-        for (uint256 j; j < 64; ++j) {
-            uint256 element = uint256(bytes32(cell[32 * j:32 * j + 32]));
-            require(ScalarLib.isCanonical(element), ScalarNotCanonical(j));
-            if (points[j] == z) position = j;
+    /// @dev w_64^-rev4(i) for i < 16: where groups of four begin; the first four and the first one serve the later rounds.
+    function _inverseTurns() private pure returns (uint256[] memory turns) {
+        turns = new uint256[](16);
+        uint256 root = INVERSE_ROOT_64;
+        uint256 modulus = ScalarLib.R;
+        assembly ("memory-safe") {
+            let first := add(turns, 0x20)
+            // The steps of the doublings, behind the free memory pointer: 1 / w_64 to the 8th, 4th, 2nd and 1st.
+            let steps := mload(0x40)
+            for { let i := 0x80 } i {} {
+                i := sub(i, 0x20)
+                mstore(add(steps, i), root)
+                root := mulmod(root, root, modulus)
+            }
+            mstore(first, 1)
+            for { let width := 0x20 } lt(width, 0x200) { width := shl(1, width) } {
+                let step := mload(steps)
+                steps := add(steps, 0x20)
+                let past := add(first, width)
+                for { let at := first } lt(at, past) { at := add(at, 0x20) } {
+                    mstore(add(at, width), mulmod(mload(at), step, modulus))
+                }
+            }
         }
-        return uint256(bytes32(cell[32 * position:32 * position + 32]));
     }
 }

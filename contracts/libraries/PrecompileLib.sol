@@ -141,9 +141,11 @@ library PrecompileLib {
 
     /// @notice Reverts unless a call with `gasLimit` is certain to get all of it.
     function requireGas(uint256 precompile, uint256 gasLimit) internal view {
-        // A call gets at most 63/64 of what is left (EIP-150), silently less than was asked for.
-        uint256 needed = (gasLimit * 64) / 63 + CALL_OVERHEAD_GAS;
-        require(gasleft() >= needed, PrecompileStarved(precompile, needed, gasleft()));
+        unchecked {
+            // A call gets at most 63/64 of what is left (EIP-150), silently less than was asked for. Limits are small.
+            uint256 needed = (gasLimit * 64) / 63 + CALL_OVERHEAD_GAS;
+            require(gasleft() >= needed, PrecompileStarved(precompile, needed, gasleft()));
+        }
     }
 
     function _staticcall(uint256 precompile, bytes memory input, bytes memory output, uint256 gasLimit)

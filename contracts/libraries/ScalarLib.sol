@@ -34,21 +34,4 @@ library ScalarLib {
             power = mulmod(power, power, R);
         }
     }
-
-    /// @notice Replaces every element by its inverse, with one inversion for all; reverts if one of them is zero.
-    function invertAll(uint256[] memory elements) internal view {
-        uint256 count = elements.length;
-        uint256[] memory before = new uint256[](count);
-        uint256 product = 1;
-        for (uint256 i; i < count; ++i) {
-            before[i] = product;
-            product = mulmod(product, elements[i], R);
-        }
-        uint256 rest = inverse(product);
-        for (uint256 i = count; i > 0; --i) {
-            uint256 element = elements[i - 1];
-            elements[i - 1] = mulmod(rest, before[i - 1], R);
-            rest = mulmod(rest, element, R);
-        }
-    }
 }

@@ -17,9 +17,4 @@ contract ScalarHarness {
     function pow64(uint256 a) external pure returns (uint256) {
         return ScalarLib.pow64(a);
     }
-
-    function invertAll(uint256[] memory elements) external view returns (uint256[] memory) {
-        ScalarLib.invertAll(elements);
-        return elements;
-    }
 }

@@ -25,7 +25,6 @@ describe('ScalarLib', () => {
         assert.equal(await library.pow64(a), Fr.pow(a, 64n))
         assert.equal(scalars.pow64(a), Fr.pow(a, 64n))
         const inverses = elements.map((one) => Fr.inv(one))
-        assert.deepEqual([...(await library.invertAll(elements))], inverses)
         assert.deepEqual(scalars.invertAll(elements), inverses)
       }),
       { numRuns: 40 },
@@ -44,7 +43,6 @@ describe('ScalarLib', () => {
       await revertsWith(library.inverse(zero), library, 'ZeroHasNoInverse')
       assert.throws(() => scalars.inverse(zero), { code: 'RANGE_INVALID' })
     }
-    await revertsWith(library.invertAll([5n, 0n, 7n]), library, 'ZeroHasNoInverse')
     assert.throws(() => scalars.invertAll([5n, 0n, 7n]), { code: 'RANGE_INVALID' })
   })
 })
