@@ -13,7 +13,7 @@ import {
     IDaCourt
 } from "../interfaces/IDaCourt.sol";
 import {IDaCommittee} from "../interfaces/IDaCommittee.sol";
-import {DaBlob, DaHeader, DaStatus, IDataAvailability} from "../interfaces/IDataAvailability.sol";
+import {DaHeader, IDataAvailability} from "../interfaces/IDataAvailability.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
 import {BlsLib} from "../libraries/BlsLib.sol";
 import {CellTreeLib} from "../libraries/CellTreeLib.sol";
@@ -39,6 +39,14 @@ contract DaCourt is DaVerdicts {
     bytes32 private constant HEADERS_TAG = keccak256("two headers");
     bytes32 private constant ATTESTATIONS_TAG = keccak256("two attestations");
 
+    /// @dev What a blob's leaves are proved against.
+    struct Roots {
+        uint256 blobCount;
+        uint256 expiresAt;
+        bytes32 commitmentsRoot;
+        bytes32 cellsRoot;
+    }
+
     uint256 private immutable _startBlock;
     uint256 private immutable _periodBlocks;
     uint256 private immutable _disputePeriods;
@@ -61,14 +69,14 @@ contract DaCourt is DaVerdicts {
         external
         returns (bytes32 faultId)
     {
-        DaBlob memory blob = _openBlob(leaf.blobId);
-        require(!_fits(blob, leaf, commitment, evidence), CellIsValid(leaf.blobId, leaf.blobIndex, leaf.column));
+        Roots memory roots = _rootsOfOpen(leaf.blobId);
+        require(!_fits(roots, leaf, commitment, evidence), CellIsValid(leaf.blobId, leaf.blobIndex, leaf.column));
         return _convictBlob(leaf.blobId, leaf.column);
     }
 
     /// @inheritdoc IDaCourt
     function disputeScalar(DaLeaf calldata leaf, uint256 element) external returns (bytes32 faultId) {
-        _checkLeaf(_openBlob(leaf.blobId), leaf, keccak256(leaf.cell));
+        _checkLeaf(_rootsOfOpen(leaf.blobId), leaf, leaf.proof, keccak256(leaf.cell));
         if (leaf.cell.length == CellTreeLib.CELL_BYTES) {
             require(element < ELEMENTS_PER_CELL, ScalarIsCanonical(element));
             uint256 scalar = uint256(bytes32(leaf.cell[32 * element:32 * element + 32]));
@@ -82,7 +90,7 @@ contract DaCourt is DaVerdicts {
         external
         returns (bytes32 faultId)
     {
-        _checkLeaf(_openBlob(leaf.blobId), leaf, keccak256(leaf.cell));
+        _checkLeaf(_rootsOfOpen(leaf.blobId), leaf, leaf.proof, keccak256(leaf.cell));
         require(_isFaulty(leaf.proof, fault, y), PointIsValid());
         return _convictBlob(leaf.blobId, leaf.column);
     }
@@ -95,7 +103,7 @@ contract DaCourt is DaVerdicts {
         DaPointFault fault,
         bytes calldata y
     ) external returns (bytes32 faultId) {
-        _checkCommitment(_openBlob(blobId), blobId, blobIndex, commitment);
+        _checkCommitment(_rootsOfOpen(blobId), blobId, blobIndex, commitment.commitment, commitment.path);
         require(_isFaulty(commitment.commitment, fault, y), PointIsValid());
         return _convictBlob(blobId, CellTreeLib.COLUMNS);
     }
@@ -138,63 +146,64 @@ contract DaCourt is DaVerdicts {
         DaCommitmentLeaf calldata commitment,
         DaCellEvidence calldata evidence
     ) external view returns (bool) {
-        DaBlob memory blob = _da.blobOf(leaf.blobId);
-        require(blob.status != DaStatus.Unknown, BlobUnknown(leaf.blobId));
-        return _fits(blob, leaf, commitment, evidence);
+        return _fits(_rootsOf(leaf.blobId), leaf, commitment, evidence);
     }
 
-    /// @dev The blob, while its faults can be proved: the last period of its window is left for punishing.
-    function _openBlob(bytes32 blobId) private view returns (DaBlob memory blob) {
-        blob = _da.blobOf(blobId);
-        require(blob.status != DaStatus.Unknown, BlobUnknown(blobId));
-        uint256 closedAtPeriod = blob.expiresAt + _disputePeriods - 1;
+    function _rootsOf(bytes32 blobId) private view returns (Roots memory roots) {
+        (roots.blobCount, roots.expiresAt, roots.commitmentsRoot, roots.cellsRoot) = _da.rootsOf(blobId);
+        require(roots.blobCount != 0, BlobUnknown(blobId));
+    }
+
+    /// @dev While faults of the blob can be proved: the last period of its window is left for punishing.
+    function _rootsOfOpen(bytes32 blobId) private view returns (Roots memory roots) {
+        roots = _rootsOf(blobId);
+        uint256 closedAtPeriod = roots.expiresAt + _disputePeriods - 1;
         uint256 period = ClockLib.periodAt(_startBlock, _periodBlocks, block.number);
         require(period < closedAtPeriod, DisputeClosed(blobId, closedAtPeriod));
     }
 
     /// @dev Whether a published cell fits its published commitment; reverts unless the evidence decides it.
     function _fits(
-        DaBlob memory blob,
+        Roots memory roots,
         DaLeaf calldata leaf,
         DaCommitmentLeaf calldata commitment,
         DaCellEvidence calldata evidence
     ) private view returns (bool) {
-        bytes memory cell = leaf.cell;
-        bytes32 cellHash = keccak256(cell);
-        _checkLeaf(blob, leaf, cellHash);
-        _checkCommitment(blob, leaf.blobId, leaf.blobIndex, commitment);
         CellClaim memory claim;
         claim.blobId = leaf.blobId;
         claim.blobIndex = leaf.blobIndex;
         claim.column = leaf.column;
         claim.commitment = commitment.commitment;
-        claim.commitmentY = evidence.commitmentY;
         claim.proof = leaf.proof;
+        bytes memory cell = leaf.cell;
+        bytes32 cellHash = keccak256(cell);
+        _checkLeaf(roots, leaf, claim.proof, cellHash);
+        _checkCommitment(roots, claim.blobId, claim.blobIndex, claim.commitment, commitment.path);
+        claim.commitmentY = evidence.commitmentY;
         claim.proofY = evidence.proofY;
         claim.interpolant = evidence.interpolant;
         claim.opening = evidence.opening;
         return KzgLib.fits(claim, cell, cellHash);
     }
 
-    function _checkLeaf(DaBlob memory blob, DaLeaf calldata leaf, bytes32 cellHash) private pure {
+    function _checkLeaf(Roots memory roots, DaLeaf calldata leaf, bytes memory proof, bytes32 cellHash) private pure {
         require(
             CellTreeLib.verifyCell(
-                blob.cellsRoot, blob.blobCount, leaf.blobIndex, leaf.column, leaf.proof, cellHash, leaf.path
+                roots.cellsRoot, roots.blobCount, leaf.blobIndex, leaf.column, proof, cellHash, leaf.path
             ),
             WrongLeaf(leaf.blobId, leaf.blobIndex, leaf.column)
         );
     }
 
     function _checkCommitment(
-        DaBlob memory blob,
+        Roots memory roots,
         bytes32 blobId,
         uint256 blobIndex,
-        DaCommitmentLeaf calldata commitment
+        bytes memory commitment,
+        bytes32[] calldata path
     ) private pure {
         require(
-            CellTreeLib.verifyCommitment(
-                blob.commitmentsRoot, blob.blobCount, blobIndex, commitment.commitment, commitment.path
-            ),
+            CellTreeLib.verifyCommitment(roots.commitmentsRoot, roots.blobCount, blobIndex, commitment, path),
             WrongCommitmentLeaf(blobId, blobIndex)
         );
     }

@@ -110,8 +110,7 @@ abstract contract DaVerdicts is IDaCourt {
     function _convictBlob(bytes32 blobId, uint256 column) internal returns (bytes32 faultId) {
         faultId = faultIdOf(blobId, column);
         Verdict storage verdict = _newVerdict(faultId);
-        verdict.reporter = msg.sender;
-        verdict.mark = uint8(column + 1);
+        (verdict.reporter, verdict.mark) = (msg.sender, uint8(column + 1));
         uint256 columns = _columnsOf(column);
         emit Convicted(faultId, blobId, msg.sender, columns);
         _da.convict(blobId, columns);
@@ -178,8 +177,9 @@ abstract contract DaVerdicts is IDaCourt {
     function _slotsOf(uint256 epoch, uint256 columns) private view returns (uint256 slots) {
         if (columns == 0) return 0;
         bytes32[4] memory columnSlots = _committee.epochOf(epoch).columnSlots;
-        for (uint256 k; k < CellTreeLib.COLUMNS; ++k) {
-            if ((columns >> k) & 1 != 0) slots |= 1 << uint8(columnSlots[k / 32][k % 32]);
+        for (uint256 rest = columns; rest != 0; rest &= rest - 1) {
+            uint256 k = Math.log2(rest & (~rest + 1));
+            slots |= 1 << uint8(columnSlots[k / 32][k % 32]);
         }
     }
 

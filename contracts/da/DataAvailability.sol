@@ -247,6 +247,12 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
     }
 
     /// @inheritdoc IDataAvailability
+    function rootsOf(bytes32 blobId) external view returns (uint256, uint256, bytes32, bytes32) {
+        Blob storage blob = _blobs[blobId];
+        return (blob.blobCount, _expiryOf(blob), blob.commitmentsRoot, blob.cellsRoot);
+    }
+
+    /// @inheritdoc IDataAvailability
     function auditOf(uint256 number) external view returns (DaAudit memory) {
         bytes32 blobId = _blobIds[number];
         Blob storage blob = _blobs[blobId];

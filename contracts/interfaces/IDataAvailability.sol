@@ -227,6 +227,12 @@ interface IDataAvailability is IStakedService {
 
     function blobOf(bytes32 blobId) external view returns (DaBlob memory);
 
+    /// @notice What a blob's leaves are proved against, and until when; `blobCount` is 0 if the blob is unknown.
+    function rootsOf(bytes32 blobId)
+        external
+        view
+        returns (uint256 blobCount, uint256 expiresAt, bytes32 commitmentsRoot, bytes32 cellsRoot);
+
     /// @notice What the prover needs of blob `number`, in one read.
     function auditOf(uint256 number) external view returns (DaAudit memory);
 

@@ -78,10 +78,14 @@ library BlsLib {
     }
 
     /// @notice The negative of a canonical G1 point.
-    function g1Negate(bytes memory point) internal pure returns (bytes memory) {
-        (uint256 xHi, uint256 xLo, uint256 yHi, uint256 yLo) = _coordinates(point);
+    function g1Negate(bytes memory point) internal pure returns (bytes memory negative) {
+        (,, uint256 yHi, uint256 yLo) = _coordinates(point);
         (yHi, yLo) = FpLib.negate(yHi, yLo);
-        return abi.encodePacked(xHi, xLo, yHi, yLo);
+        negative = bytes.concat(point);
+        assembly ("memory-safe") {
+            mstore(add(negative, 0x60), yHi)
+            mstore(add(negative, 0x80), yLo)
+        }
     }
 
     /// @notice The 48 bytes of a canonical G1 point: x with the flags compressed, infinity, larger y in its first bits.

@@ -35,7 +35,11 @@ library CellTreeLib {
     /// @notice log2 of the blobs, filled up to a power of two.
     function blobDepth(uint256 blobCount) internal pure returns (uint256 depth) {
         require(blobCount != 0 && blobCount <= MAX_BLOBS, BlobCountInvalid(blobCount));
-        while (1 << depth < blobCount) ++depth;
+        unchecked {
+            for (uint256 rest = blobCount - 1; rest != 0; rest >>= 1) {
+                ++depth;
+            }
+        }
     }
 
     /// @notice Depth of a cell in the tree of `blobCount` blobs.

@@ -46,8 +46,12 @@ library KzgLib {
     /// @notice 1 / ROOT_8192.
     uint256 internal constant INVERSE_ROOT_8192 = 0x57e6990d4981b177d548fda262008419204f9476cecef2df68946aad325251ed;
 
-    /// @dev 1 / w_64, and its 16th power 1 / w_4.
-    uint256 private constant INVERSE_ROOT_64 = 0x640d097461a2eeaf4e84b3cd7dc75b61db872ef3dce28e788d28c143168bba2c;
+    /// @dev w_64^-rev4(i) for i < 16: 1/x, up to 1/h_k, where groups of four begin. Its first four and its first one
+    /// serve the later rounds of folding.
+    bytes private constant TURNS =
+        hex"000000000000000000000000000000000000000000000000000000000000000160b9f524ccbc6d03787d7d083f1b189fc54913cc6b4e0c269fc8017d5166afd33b25b475ab91194b687a73c92f188612fc010d53ccb225425e544cdf4c88794824c14de4b45f2d7bc4a72e43a8f20dbb34c8bd90143c7a436a20b4c8fbee018e5e73ed8c432405d0ae25b21df6c52b2a6c7876bf0928e68fae34a81e1cfca2ec6f70f5e67a06fbd88f907adac98af5480e6466930923ab7811a43132b1888c3620e9cd3a7fca77e38a490835c612d67951d460a1dbfcd267df2b12e5b03301480df6e1cface780a62d34ccafd6d0ce6e2d0124a02ec3ede2c13af36ece5c935e640d097461a2eeaf4e84b3cd7dc75b61db872ef3dce28e788d28c143168bba2c68f0ba2461933c32412d801131c542d24eb73f5d9958580573ea3fa3e6fe310f0596a3d0ddae097ebcf95c6ee2bfcfce81a2bee506858fc6870b11e11ba54d0f3c1a56c914ef83eed9620388e8f73902f9d6586048a1b7870bb1eb8b66cd55ce10952f0122e8072dabac70f83e4acd519bbabf1e9e172de6223c4fc056e43d9a65a566a6d1a50dea09febaa04d13f22bb293335cea2da31a2d03a19553a24b822f00a2325ba21faac6e50c813baa9974308f60f019fd400926be16cb704b990a4b0277449923ce3ca1cac574d6e7aa0947cb9993a1e752756220b9443bf5371d"; // solhint-disable-line max-line-length
+
+    /// @dev 1 / w_4, and 1 / 64.
     uint256 private constant INVERSE_ROOT_4 = 0x73eda753299d7d47a5e80b39939ed33467baa40089fb5bfefffeffff00000001;
     uint256 private constant INVERSE_64 = 0x721df0b5dcf70753126cf0a7e97b50a53e6ead72f3fe628f03ffffff04000001;
 
@@ -78,9 +82,11 @@ library KzgLib {
         uint256 z = challengePoint(claim, compressed, cellHash);
         PrecompileLib.requireOpening(compressed, z, evaluateCell(cell, claim.column, z), claim.opening);
 
-        bytes memory difference = BlsLib.g1Add(commitment, BlsLib.g1Negate(claim.interpolant));
-        bytes memory sum = BlsLib.g1Add(difference, PrecompileLib.g1Mul(proof, cosetPower(claim.column)));
-        return BlsLib.pairingsEqual(sum, BlsLib.G2_GENERATOR, proof, TAU_64_G2);
+        // (2) with its first side negated: e(R - C - h_k^64 * pi, G2) * e(pi, [tau^64]) = 1.
+        bytes memory scaled = PrecompileLib.g1Mul(proof, ScalarLib.R - cosetPower(claim.column));
+        bytes memory rest = BlsLib.g1Add(claim.interpolant, BlsLib.g1Negate(commitment));
+        bytes memory sum = BlsLib.g1Add(scaled, rest);
+        return PrecompileLib.pairing(bytes.concat(sum, BlsLib.G2_GENERATOR, proof, TAU_64_G2));
     }
 
     /// @notice The point at which R must open: a hash of everything but the opening.
@@ -89,9 +95,19 @@ library KzgLib {
         pure
         returns (uint256)
     {
-        bytes memory place = abi.encode(CHALLENGE_TAG, claim.blobId, claim.blobIndex, claim.column);
-        return uint256(keccak256(bytes.concat(place, claim.commitment, claim.proof, interpolant, cellHash)))
-            % ScalarLib.R;
+        bytes32 hash = keccak256(
+            abi.encodePacked(
+                CHALLENGE_TAG,
+                claim.blobId,
+                claim.blobIndex,
+                claim.column,
+                claim.commitment,
+                claim.proof,
+                interpolant,
+                cellHash
+            )
+        );
+        return uint256(hash) % ScalarLib.R;
     }
 
     /// @notice I(z): the value at z of the polynomial of degree below 64 through the cell.
@@ -103,7 +119,7 @@ library KzgLib {
     function evaluateCell(bytes memory cell, uint256 column, uint256 z) internal pure returns (uint256) {
         require(cell.length == CELL_BYTES, WrongCellLength(cell.length));
         _checkElements(cell);
-        _fold(cell, _inverseTurns(), mulmod(z, _power(INVERSE_ROOT_8192, column), ScalarLib.R));
+        _fold(cell, TURNS, mulmod(z, _power(INVERSE_ROOT_8192, column), ScalarLib.R));
         return mulmod(uint256(bytes32(cell)), INVERSE_64, ScalarLib.R);
     }
 
@@ -113,7 +129,7 @@ library KzgLib {
     }
 
     /// @dev Folds 64 canonical values into the first of them. Sums of two elements stay below 2^256.
-    function _fold(bytes memory values, uint256[] memory turns, uint256 ratio) private pure {
+    function _fold(bytes memory values, bytes memory turns, uint256 ratio) private pure {
         uint256 modulus = ScalarLib.R;
         uint256 quarterTurn = INVERSE_ROOT_4;
         assembly ("memory-safe") {
@@ -145,11 +161,13 @@ library KzgLib {
         uint256 element = 64;
         assembly ("memory-safe") {
             let at := add(cell, 0x20)
-            // Four at a time, as nearly all cells are fine.
-            for { let past := add(at, 0x800) } lt(at, past) { at := add(at, 0x80) } {
-                let low := and(lt(mload(at), modulus), lt(mload(add(at, 0x20)), modulus))
-                let high := and(lt(mload(add(at, 0x40)), modulus), lt(mload(add(at, 0x60)), modulus))
-                if iszero(and(low, high)) {
+            // Eight at a time, as nearly all cells are fine.
+            for { let past := add(at, 0x800) } lt(at, past) { at := add(at, 0x100) } {
+                let fine := and(lt(mload(at), modulus), lt(mload(add(at, 0x20)), modulus))
+                fine := and(fine, and(lt(mload(add(at, 0x40)), modulus), lt(mload(add(at, 0x60)), modulus)))
+                fine := and(fine, and(lt(mload(add(at, 0x80)), modulus), lt(mload(add(at, 0xa0)), modulus)))
+                fine := and(fine, and(lt(mload(add(at, 0xc0)), modulus), lt(mload(add(at, 0xe0)), modulus)))
+                if iszero(fine) {
                     for {} lt(mload(at), modulus) {} { at := add(at, 0x20) }
                     element := shr(5, sub(sub(at, cell), 0x20))
                     break
@@ -168,32 +186,6 @@ library KzgLib {
             for { let bit := 0x40 } bit { bit := shr(1, bit) } {
                 if and(column, bit) { power := mulmod(power, root, modulus) }
                 root := mulmod(root, root, modulus)
-            }
-        }
-    }
-
-    /// @dev w_64^-rev4(i) for i < 16: where groups of four begin; the first four and the first one serve the later rounds.
-    function _inverseTurns() private pure returns (uint256[] memory turns) {
-        turns = new uint256[](16);
-        uint256 root = INVERSE_ROOT_64;
-        uint256 modulus = ScalarLib.R;
-        assembly ("memory-safe") {
-            let first := add(turns, 0x20)
-            // The steps of the doublings, behind the free memory pointer: 1 / w_64 to the 8th, 4th, 2nd and 1st.
-            let steps := mload(0x40)
-            for { let i := 0x80 } i {} {
-                i := sub(i, 0x20)
-                mstore(add(steps, i), root)
-                root := mulmod(root, root, modulus)
-            }
-            mstore(first, 1)
-            for { let width := 0x20 } lt(width, 0x200) { width := shl(1, width) } {
-                let step := mload(steps)
-                steps := add(steps, 0x20)
-                let past := add(first, width)
-                for { let at := first } lt(at, past) { at := add(at, 0x20) } {
-                    mstore(add(at, width), mulmod(mload(at), step, modulus))
-                }
             }
         }
     }

@@ -236,7 +236,11 @@ describe('fits', () => {
       [{ ...evidence, interpolant: another.interpolant }, 'OpeningRefused'],
       [{ ...evidence, interpolant: new Uint8Array(128) }, 'OpeningRefused'],
       [{ ...evidence, interpolant: g1Bytes(outsidePoint(2)) }, 'OpeningRefused'],
-      [{ ...evidence, interpolant: g1Bytes({ x: 1n, y: 1n }) }, 'PointNotOnCurve'],
+      [{ ...evidence, interpolant: g1Bytes({ x: 1n, y: 1n }) }, 'OpeningRefused'],
+      // The same x and sign, so the opening stands; the addition sees that there is no such point.
+      [{ ...evidence, interpolant: withLastByteChanged(evidence.interpolant) }, 'PrecompileFailed'],
+      [{ ...evidence, interpolant: withByteSet(evidence.interpolant, 64) }, 'PrecompileFailed'],
+      [{ ...evidence, interpolant: withByteSet(evidence.interpolant, 0) }, 'PrecompileFailed'],
       [{ ...evidence, interpolant: evidence.interpolant.slice(1) }, 'WrongPointLength'],
       [{ ...evidence, interpolant: g1Negate(evidence.interpolant) }, 'OpeningRefused'],
       [{ ...evidence, opening: another.opening }, 'OpeningRefused'],
@@ -277,6 +281,18 @@ describe('fits', () => {
     }
   })
 })
+
+function withLastByteChanged(point: Uint8Array): Uint8Array {
+  const copy = point.slice()
+  copy[127] = (copy[127] ?? 0) ^ 2
+  return copy
+}
+
+function withByteSet(point: Uint8Array, index: number): Uint8Array {
+  const copy = point.slice()
+  copy[index] = 1
+  return copy
+}
 
 function negated(compressed: Uint8Array): Uint8Array {
   return g1Compress(g1Negate(fromHex(concat([g1Uncompress(compressed).slice(0, 64), g1YOf(compressed)]))))
