@@ -3,7 +3,7 @@ import type { DaChain } from '../chain/da-chain.ts'
 import type { BlobHeader } from '../protocol/blob-header.ts'
 import { COLUMNS } from '../protocol/cell-layout.ts'
 import { type CellVerifier, cellVerifier } from '../protocol/cell-proof.ts'
-import { claimsOf } from '../protocol/column.ts'
+import { type Column, claimsOf } from '../protocol/column.ts'
 import { type ErrorCode, errorCode, isZerogError, ZerogError } from '../protocol/errors.ts'
 import { loadHasher } from '../protocol/hasher.ts'
 import { drawRandom, foolChance, samplesFor } from '../protocol/sampling.ts'
@@ -163,39 +163,42 @@ async function takeSamples({ peers, verifier, quorum, chance, signal }: Sampling
     fooled += foolChance({ population, samples: wanted, misses })
     while (samples.length < wanted) {
       const next = order.slice(samples.length, Math.min(wanted, samples.length + PARALLEL))
-      const context = { peers, verifier, commitments, signal }
-      samples.push(...(await Promise.all(next.map((column) => takeSample(column, context)))))
+      samples.push(...(await sampleAll(next, { peers, verifier, commitments, signal })))
     }
     if (samples.filter(({ isServed }) => !isServed).length <= misses) return { samples, foolChance: fooled }
   }
   return { samples, foolChance: undefined }
 }
 
-async function takeSample(
+type SampleContext = Pick<Sampling, 'peers' | 'verifier' | 'signal'> & { commitments: readonly Uint8Array[] }
+
+/**
+ * Fetches columns and verifies their cells, all at once. One that fits the header but not its commitments is fraud that everybody can see:
+ * DA_INVALID_BLOB.
+ */
+async function sampleAll(columns: readonly number[], context: SampleContext): Promise<ColumnSample[]> {
+  const { verifier, commitments, signal } = context
+  const fetched = await Promise.all(columns.map((column) => fetchSample(column, context)))
+  const served = fetched.flatMap(({ got }) => got ?? [])
+  if (!(await verifier.verifyCells(claimsOf(commitments, served), signal))) {
+    for (const column of served)
+      if (!(await verifier.verifyCells(claimsOf(commitments, [column]), signal)))
+        throw new ZerogError('DA_INVALID_BLOB', 'a published cell does not fit its commitment', {
+          meta: { reason: 'cell', column: column.column },
+        })
+  }
+  return fetched.map(({ sample }) => sample)
+}
+
+async function fetchSample(
   column: number,
-  {
-    peers,
-    verifier,
-    commitments,
-    signal,
-  }: {
-    peers: DaPeers
-    verifier: CellVerifier
-    commitments: readonly Uint8Array[]
-    signal: AbortSignal | undefined
-  },
-): Promise<ColumnSample> {
-  let found: Awaited<ReturnType<DaPeers['column']>>
+  { peers, signal }: SampleContext,
+): Promise<{ sample: ColumnSample; got?: Column }> {
   try {
-    found = await peers.column(column, { others: OTHERS, ...(signal && { signal }) })
+    const found = await peers.column(column, { others: OTHERS, ...(signal && { signal }) })
+    return { sample: { column, isServed: true, operator: found.operator }, got: found.column }
   } catch (error) {
     if (signal?.aborted) throw error
-    return { column, isServed: false, code: errorCode(error) }
+    return { sample: { column, isServed: false, code: errorCode(error) } }
   }
-  if (await verifier.verifyCells(claimsOf(commitments, [found.column]), signal))
-    return { column, isServed: true, operator: found.operator }
-  // It is the column that the header commits to, and it does not fit the commitments: fraud that everybody can see.
-  throw new ZerogError('DA_INVALID_BLOB', 'a published cell does not fit its commitment', {
-    meta: { reason: 'cell', column },
-  })
 }
