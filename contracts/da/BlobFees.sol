@@ -22,9 +22,13 @@ abstract contract BlobFees is IDataAvailability {
     uint128 private _potWei;
     uint128 private _creditsWei;
     uint256 private _escrowWei;
-    /// @dev One more than the credit, once there was any: an account that is emptied again stays open, and to credit it
-    /// stays cheap.
+    /// @dev One more than the credit once opened: an account that is emptied stays open, and to credit it stays cheap.
     mapping(address account => uint256) private _accounts;
+
+    /// @inheritdoc IDataAvailability
+    function openAccount(address account) external {
+        if (_accounts[account] == 0) _accounts[account] = 1;
+    }
 
     /// @inheritdoc IDataAvailability
     function withdraw(address to) external returns (uint256 amountWei) {

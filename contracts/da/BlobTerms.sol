@@ -108,8 +108,8 @@ abstract contract BlobTerms is IDataAvailability {
     function _checkParams() private view {
         require(
             _bondWei != 0 && _confirmBlocks != 0 && _confirmBlocks <= type(uint24).max && _bucketPeriods != 0
-                && _disputePeriods != 0 && _maintenanceBps <= BPS && _unconfirmedBps <= BPS && _softColumns <= _finalColumns
-                && _finalColumns <= CellTreeLib.COLUMNS,
+                && _disputePeriods != 0 && _maintenanceBps <= BPS && _unconfirmedBps <= BPS
+                && _softColumns <= _finalColumns && _finalColumns <= CellTreeLib.COLUMNS,
             InvalidParams()
         );
         require(_softColumns >= _softAdversary + RESTORING_COLUMNS, UnsafeQuorum(_softColumns, _softAdversary));

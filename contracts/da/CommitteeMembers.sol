@@ -79,6 +79,7 @@ abstract contract CommitteeMembers is IDaCommittee, EIP712 {
         _keyHolders[keyHash] = msg.sender;
         _schedule(slot, msg.sender, abi.decode(publicKey, (bytes32[4])));
         emit MemberRegistered(msg.sender, slot, publicKey);
+        _openAccount(msg.sender);
     }
 
     /// @inheritdoc IDaCommittee
@@ -116,6 +117,9 @@ abstract contract CommitteeMembers is IDaCommittee, EIP712 {
         (uint256 slashableWei,) = _staking.allocationOf(operator, address(this));
         return slashableWei < _minStakeWei;
     }
+
+    /// @dev Opens the member's account where bounties are credited, so that every answer of its is cheap.
+    function _openAccount(address operator) internal virtual;
 
     /// @dev Writes what is due in `epoch`, and tells how many changes that were; those made within it wait.
     function _writeKeys(uint256 epoch) internal returns (uint256 written) {

@@ -185,6 +185,11 @@ contract DaCommittee is CommitteeMembers {
         _activeEpoch = epoch.toUint64();
     }
 
+    /// @inheritdoc CommitteeMembers
+    function _openAccount(address operator) internal override {
+        if (_dataAvailability != address(0)) IDataAvailability(_dataAvailability).openAccount(operator);
+    }
+
     /// @dev Repays the caller, at most what the call costs, as far as the pot reaches; what goes wrong there never
     /// stops an epoch.
     function _repay(uint256 gasBefore, uint256 refundGas) private returns (uint256 repaidWei) {

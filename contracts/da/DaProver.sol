@@ -47,9 +47,22 @@ contract DaProver is IDaProver, AuditRounds {
         _bountyWei = params_.bountyWei;
     }
 
-    /// @inheritdoc IDaProver
-    function append(uint256 blobNumber, uint256 blobCount, uint256 endPeriod) external returns (uint256 entryIndex) {
+    modifier onlyDa() {
         require(msg.sender == address(_da), NotAuthorized(msg.sender));
+        _;
+    }
+
+    /// @inheritdoc IDaProver
+    function prepare(uint256 endPeriod) external onlyDa {
+        _prepare(endPeriod);
+    }
+
+    /// @inheritdoc IDaProver
+    function append(uint256 blobNumber, uint256 blobCount, uint256 endPeriod)
+        external
+        onlyDa
+        returns (uint256 entryIndex)
+    {
         return _append(blobNumber, blobCount * CellTreeLib.COLUMNS, endPeriod);
     }
 

@@ -115,6 +115,7 @@ contract DataAvailability is BlobTerms, BlobHeaders, BlobFees {
         if (header.expiresAt > _lastExpiry[disperser]) _lastExpiry[disperser] = header.expiresAt;
         _record(blobId, header, feeWei);
         emit BlobSubmitted(blobId, disperser, msg.sender, _blobTotal, header, feeWei);
+        _prover.prepare(header.expiresAt);
     }
 
     /// @inheritdoc IDataAvailability

@@ -71,6 +71,10 @@ interface IDaProver is IAuditLine {
     /// @notice Cell and proof together have exactly 2,096 bytes.
     error WrongCellLength(uint256 lengthBytes);
 
+    /// @notice Opens the storage of an entry to come, at the submitter's cost: confirmations stay cheap. Only
+    /// DataAvailability.
+    function prepare(uint256 endPeriod) external;
+
     /// @notice Gives a blob the next positions of the line, from the next period on. Only DataAvailability.
     function append(uint256 blobNumber, uint256 blobCount, uint256 endPeriod) external returns (uint256 entryIndex);
 

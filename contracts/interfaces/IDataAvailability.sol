@@ -199,6 +199,9 @@ interface IDataAvailability is IStakedService {
     /// @notice Shares the fee of an expired blob among those who attested and kept it. Anyone, once per blob.
     function claim(bytes32 blobId) external;
 
+    /// @notice Opens the storage of an account, so that to credit it is cheap from the first time on. Anyone.
+    function openAccount(address account) external;
+
     /// @notice Sends all that the sender may withdraw to `to`.
     function withdraw(address to) external returns (uint256 amountWei);
 

@@ -17,6 +17,8 @@ contract CommitteeUserMock {
         _committee = committee;
     }
 
+    function openAccount(address) external {}
+
     function setPot(uint256 potWei, bool refuses) external {
         _potWei = potWei;
         _refuses = refuses;

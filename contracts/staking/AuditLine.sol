@@ -34,9 +34,10 @@ abstract contract AuditLine is IAuditLine {
         uint64 id;
     }
 
-    /// @dev Figures that hold in `period`.
+    /// @dev Figures that hold in `period`. `prepared` entries have their storage open.
     struct Present {
         uint32 period;
+        uint32 prepared;
         uint64 tail;
         uint64 end;
         uint64 live;
@@ -51,6 +52,12 @@ abstract contract AuditLine is IAuditLine {
         uint32 entries;
     }
 
+    /// @dev Positions that end at a period's boundary; `open` keeps the word's storage open while there are none yet.
+    struct Ending {
+        uint248 positions;
+        bool open;
+    }
+
     uint256 private immutable _startBlock;
     uint256 internal immutable _periodBlocks;
     uint256 private immutable _bucketPeriods;
@@ -58,7 +65,7 @@ abstract contract AuditLine is IAuditLine {
     Present internal _now;
     Coming private _next;
     mapping(uint256 entryIndex => Stretch) internal _stretches;
-    mapping(uint256 period => uint256 positions) private _ending;
+    mapping(uint256 period => Ending) private _endings;
 
     constructor(IBeacon beacon, uint256 bucketPeriods) {
         _startBlock = beacon.startBlock();
@@ -69,7 +76,7 @@ abstract contract AuditLine is IAuditLine {
     /// @inheritdoc IAuditLine
     function moveTail(uint256 maxEntries) external returns (uint256 moved) {
         uint256 deadline = _rollFully() + 1;
-        uint256 live = _next.live - _ending[deadline];
+        uint256 live = _next.live - _endings[deadline].positions;
         while (moved < maxEntries && _next.tailEntry < _next.entries) {
             Stretch memory first = _stretches[_next.tailEntry];
             bool dead = _endPeriodOf(first.id) <= deadline;
@@ -109,7 +116,8 @@ abstract contract AuditLine is IAuditLine {
         Present memory present = _presentFully();
         Coming memory coming = _next;
         uint64 live = present.period == _now.period ? coming.live : present.live;
-        return LineFigures(coming.tail, coming.end, live - _ending[uint256(present.period) + 1].toUint64());
+        uint256 ending = _endings[uint256(present.period) + 1].positions;
+        return LineFigures(coming.tail, coming.end, live - ending.toUint64());
     }
 
     /// @dev When the thing ends: it is dead from this period on.
@@ -118,11 +126,19 @@ abstract contract AuditLine is IAuditLine {
     /// @dev Tells of a new entry, in the words of the layer.
     function _emitAppended(uint256 entryIndex, uint256 id, uint256 start, uint256 length) internal virtual;
 
+    /// @dev Opens the storage that an entry to come will need: the caller pays what `_append` then saves.
+    function _prepare(uint256 endPeriod) internal {
+        if (!_endings[endPeriod].open) _endings[endPeriod].open = true;
+        uint256 prepared = Math.max(_now.prepared, _next.entries);
+        _stretches[prepared].id = type(uint64).max;
+        _now.prepared = (prepared + 1).toUint32();
+    }
+
     /// @dev Gives a thing the next positions, from the next period on.
     function _append(uint256 id, uint256 length, uint256 endPeriod) internal returns (uint256 entryIndex) {
         uint256 current = _rollFully();
         require(length != 0 && endPeriod > current + 1 && endPeriod % _bucketPeriods == 0, InvalidParams());
-        _ending[endPeriod] += length;
+        _endings[endPeriod].positions += length.toUint248();
         _next.live += length.toUint64();
         return _appendStretch(id, length);
     }
@@ -167,7 +183,7 @@ abstract contract AuditLine is IAuditLine {
         while (reached < current && maxBuckets != 0) {
             reached = Math.min(current, reached - (reached % _bucketPeriods) + _bucketPeriods);
             if (reached % _bucketPeriods == 0) {
-                live -= _ending[reached];
+                live -= _endings[reached].positions;
                 --maxBuckets;
             }
             if (live == 0) reached = current;

@@ -419,6 +419,7 @@ describe('DaProver: the line', () => {
     await revertsWith(prover.connect(stranger).append(1n, 1n, 10n), prover, 'NotAuthorized', [
       stranger.address,
     ])
+    await revertsWith(prover.connect(stranger).prepare(10n), prover, 'NotAuthorized', [stranger.address])
     const factory = new DaProver__factory(deployer)
     const deploy = (change: Partial<typeof DA_PARAMS>) =>
       factory.deploy(beacon, committee, da, { ...DA_PARAMS, ...change })

@@ -483,7 +483,9 @@ describe('DataAvailability: money', () => {
       ])
       await revertsWith(da.connect(publisher).withdraw(`0x${'00'.repeat(20)}`), da, 'ZeroAddress')
 
-      // The account stays open: its next credit is whole.
+      // The account stays open, opened again or not: its next credit is whole.
+      await da.openAccount(publisher)
+      assert.equal(await da.creditOf(publisher), 0n)
       await submitBlob(system, encoded, { valueWei: 10n ** 18n })
       assert.equal(await da.creditOf(publisher), 10n ** 18n - feeWei)
     }),
