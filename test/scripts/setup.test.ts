@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -83,6 +83,34 @@ describe('ensureRedis', () => {
   it('behavior: REDIS_URL is enough', async () => {
     const { stdout } = await start(code, { PATH: folder, REDIS_URL: 'redis://127.0.0.1:6379' }).ended
     assert.equal(stdout, 'fine\n')
+  })
+})
+
+describe('ensureChromium', () => {
+  const code = `
+    import { ensureChromium, findChromium } from '${scriptUrl('setup/chromium.mjs')}'
+    try {
+      await ensureChromium()
+      console.log(findChromium())
+    } catch (error) {
+      console.log(error.code, error.exitCode, error.message)
+    }`
+
+  it('error: no Chromium and nothing to install it with', {
+    skip: process.platform === 'darwin',
+  }, async () => {
+    const { stdout } = await start(code, { PATH: folder }).ended
+    assert.match(stdout, /^CHROMIUM_MISSING 78 the browser test needs Chromium .* set CHROMIUM_PATH$/m)
+  })
+
+  it('behavior: finds it on PATH, and takes CHROMIUM_PATH first', async () => {
+    const bin = join(folder, 'bin')
+    mkdirSync(bin)
+    writeFileSync(join(bin, 'chromium'), '', { mode: 0o755 })
+    const found = await start(code, { PATH: bin }).ended
+    assert.equal(found.stdout, `${join(bin, 'chromium')}\n`)
+    const named = await start(code, { PATH: bin, CHROMIUM_PATH: '/opt/browser' }).ended
+    assert.equal(named.stdout, '/opt/browser\n')
   })
 })
 

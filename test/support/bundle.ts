@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { build, type Metafile } from 'esbuild'
 import { ROOT } from './repository.ts'
 
-/** The SDK as a page loads it: the path of `index.js` in `outdir`, and what esbuild tells of inputs and outputs. */
-export async function bundleSdk(outdir: string): Promise<{ entry: string; metafile: Metafile }> {
+/** A bundle of `entry`, a source of this repository, as a page loads it; tells the path of its first file and what esbuild does. */
+export async function bundle(entry: string, outdir: string): Promise<{ entry: string; metafile: Metafile }> {
   const { metafile } = await build({
-    entryPoints: [join(ROOT, 'sdk/index.ts')],
+    entryPoints: { index: join(ROOT, entry) },
     bundle: true,
     format: 'esm',
     platform: 'browser',

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { bytesSource } from '../../../sdk/client/file-source.ts'
 import { prepareFile } from '../../../sdk/client/prepare.ts'
-import { bundleSdk, loadedAtOnce } from '../../support/bundle.ts'
+import { bundle, loadedAtOnce } from '../../support/bundle.ts'
 import { randomBytes } from '../../support/content.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
@@ -12,7 +12,7 @@ const MAX_BUNDLE_BYTES = 1_200_000
 
 describe('the browser bundle', () => {
   it('holds no Node.js module and no contract bytecode, and computes the same roots', async () => {
-    const { entry, metafile } = await bundleSdk(tempDir())
+    const { entry, metafile } = await bundle('sdk/index.ts', tempDir())
     const loaded = loadedAtOnce(metafile)
     const bytes = loaded.reduce((sum, path) => sum + (metafile.outputs[path]?.bytes ?? 0), 0)
     assert(bytes < MAX_BUNDLE_BYTES, `${bytes} bytes`)
