@@ -213,15 +213,15 @@ describe('DaCourt.disputeCell', () => {
   })
 
   it('error: after the window, and in its last period, which is for punishing', async () => {
-    const { court, beacon, periodOf } = { ...system, periodOf: (p: bigint) => system.beacon.periodStart(p) }
+    const { court, beacon } = system
     await system.rolledBack(async () => {
       const closedAt = blob.header.expiresAt + 2n
-      await system.mineTo((await periodOf(closedAt)) - 2n)
+      await system.mineTo((await beacon.periodStart(closedAt)) - 2n)
       assert.equal((await beacon.currentPeriod()) < closedAt, true)
       await system.rolledBack(async () => {
         await dispute(blob, 0, WRONG_COLUMN)
       })
-      await system.mineTo(await periodOf(closedAt))
+      await system.mineTo(await beacon.periodStart(closedAt))
       await revertsWith(dispute(blob, 0, WRONG_COLUMN), court, 'DisputeClosed', [blob.blobId, closedAt])
     })
   })
