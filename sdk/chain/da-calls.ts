@@ -75,31 +75,33 @@ export function openDaRoundCall(
   return chainCall(prover, prover.interface.encodeFunctionData('openRound', [period, headerRlp]))
 }
 
-/** Answers a draw with a cell ‖ proof (2096 B) and its path up to `cellsRoot`. */
-export function answerDaCall(
-  { da: { prover } }: DaChain,
-  {
-    period,
-    draw,
-    entryIndex,
-    cellAndProof,
-    path,
-  }: {
-    period: bigint
-    draw: number
-    entryIndex: bigint
-    cellAndProof: Uint8Array
-    path: readonly Uint8Array[]
-  },
-): ChainCall {
-  const data = prover.interface.encodeFunctionData('answer', [
-    period,
-    draw,
-    entryIndex,
-    cellAndProof,
-    [...path],
-  ])
-  return chainCall(prover, data)
+/** An answer to a draw: cell ‖ proof (2096 B) and its path up to `cellsRoot`. */
+export type DaAnswer = {
+  period: bigint
+  draw: number
+  entryIndex: bigint
+  cellAndProof: Uint8Array
+  path: readonly Uint8Array[]
+}
+
+/** Answers a draw; the bounty is that of who attested the column, whoever sends it. */
+export function answerDaCall({ da: { prover } }: DaChain, answer: DaAnswer): ChainCall {
+  return chainCall(prover, prover.interface.encodeFunctionData('answer', answerFields(answer)))
+}
+
+/** Answers a draw on a column whose attester is out; the bounty is that of who holds the column now. */
+export function answerAsSuccessorDaCall({ da: { prover } }: DaChain, answer: DaAnswer): ChainCall {
+  return chainCall(prover, prover.interface.encodeFunctionData('answerAsSuccessor', answerFields(answer)))
+}
+
+function answerFields({
+  period,
+  draw,
+  entryIndex,
+  cellAndProof,
+  path,
+}: DaAnswer): [bigint, number, bigint, Uint8Array, Uint8Array[]] {
+  return [period, draw, entryIndex, cellAndProof, [...path]]
 }
 
 /** Reports a draw that nobody answered in time. */

@@ -1,4 +1,4 @@
-import { answerDaCall } from '../../../sdk/chain/da-calls.ts'
+import { answerAsSuccessorDaCall, answerDaCall } from '../../../sdk/chain/da-calls.ts'
 import { readIsDaDrawResolved } from '../../../sdk/chain/da-prover.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import { type Column, cellPathOf } from '../../../sdk/protocol/column.ts'
@@ -10,7 +10,7 @@ import { type DaContext, windowsAt } from '../context.ts'
 import { type Draw, drawsOf } from '../draws.ts'
 import { restoreColumns } from '../restore-columns.ts'
 
-type Answer = Draw & { answerCloses: bigint }
+type Answer = Draw & { answerCloses: bigint; isAttester: boolean }
 
 /** Answers every draw that fell on a column attested here, or taken over from a member that is out. */
 export const answerDraw: Duty<Answer, DaContext> = {
@@ -31,7 +31,7 @@ export const answerDraw: Duty<Answer, DaContext> = {
       const isHolder = isSame(active?.holders[draw.column]?.operator ?? '', ctx.self)
       if (!isAttester && !(isHolder && (await isOut(ctx, draw.attester)))) continue
       if (await readIsDaDrawResolved(ctx.chain, draw, options)) continue
-      due.push({ ...draw, answerCloses })
+      due.push({ ...draw, answerCloses, isAttester })
     }
     return due
   },
@@ -44,9 +44,10 @@ export const answerDraw: Duty<Answer, DaContext> = {
     const column = await columnOf(ctx, item)
     const found = column.cells[blobIndex]
     if (!found) throw new ZerogError('INTERNAL', 'the column is shorter than its blob')
+    const answer = item.isAttester ? answerDaCall : answerAsSuccessorDaCall
     ctx.crashPoint('before-answer-send')
     const sent = await submitCaughtUp(ctx, {
-      ...answerDaCall(ctx.chain, {
+      ...answer(ctx.chain, {
         ...{ period, draw, entryIndex },
         cellAndProof: Buffer.concat([found.cell, found.proof]),
         path: cellPathOf(ctx.hasher, column, blobIndex),
