@@ -28,6 +28,10 @@ const COMPRESSED = 0x80
 const INFINITY = 0x40
 const SIGN = 0x20
 
+/** The generators, uncompressed. */
+export const G1_GENERATOR: Uint8Array = g1ToBytes(G1.BASE)
+export const G2_GENERATOR: Uint8Array = g2ToBytes(G2.BASE)
+
 /** Whether all bytes of a point are zero. */
 export function isInfinity(point: Uint8Array): boolean {
   return point.every((byte) => byte === 0)
@@ -42,6 +46,11 @@ export function isG1OnCurve(point: Uint8Array): boolean {
 /** Sum of two G1 points; the subgroup is not checked. Throws BAD_REQUEST for points that are not on the curve. */
 export function g1Add(a: Uint8Array, b: Uint8Array): Uint8Array {
   return g1ToBytes(toG1(a).add(toG1(b)))
+}
+
+/** `scalar` times a G1 point; twin of `PrecompileLib.g1Mul`. Throws BAD_REQUEST for a point outside of the subgroup. */
+export function g1Mul(point: Uint8Array, scalar: bigint): Uint8Array {
+  return g1ToBytes(grouped(toG1(point)).multiplyUnsafe(scalar % G1.Fn.ORDER))
 }
 
 /** Sum of two G2 points; the subgroup is not checked. Throws BAD_REQUEST for points that are not on the curve. */
@@ -119,7 +128,7 @@ export function pairingsEqual(a: Uint8Array, b: Uint8Array, c: Uint8Array, d: Ui
 export function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   expectLength(publicKey, G1_BYTES)
   if (isInfinity(publicKey)) throw badPoint('infinity is no key')
-  return pairingsEqual(publicKey, hashToG2(message), g1ToBytes(G1.BASE), signature)
+  return pairingsEqual(publicKey, hashToG2(message), G1_GENERATOR, signature)
 }
 
 /** Uncompressed form of a compressed G1 point, e.g. of a public key. Throws BAD_REQUEST unless it is in the subgroup. */

@@ -1,5 +1,17 @@
 import { concat, getBytes, id, keccak256, toBeHex, zeroPadValue } from 'ethers'
-import { g1Compress, g1Uncompress, g1YOf } from './bls.ts'
+import {
+  G1_GENERATOR,
+  G2_GENERATOR,
+  g1Add,
+  g1Compress,
+  g1Decompress,
+  g1Mul,
+  g1Negate,
+  g1Uncompress,
+  g1YOf,
+  g2Uncompress,
+  pairingsEqual,
+} from './bls.ts'
 import {
   BLOB_BYTES,
   CELL_BYTES,
@@ -9,8 +21,9 @@ import {
   FIELD_ELEMENTS_PER_BLOB,
 } from './cell-layout.ts'
 import { ZerogError } from './errors.ts'
-import { bytesEqual, toHex } from './hex.ts'
+import { bytesEqual, fromHex, toHex } from './hex.ts'
 import type { KzgEngine } from './kzg-engine.ts'
+import { G2_POWER_64 } from './kzg-setup.ts'
 import {
   FIELD_ORDER,
   fourier,
@@ -25,6 +38,10 @@ import {
 
 /** 7^((r - 1) / 8192): the root of unity over whose powers an extended blob is spread (EIP-7594). */
 export const ROOT_8192 = 0x485d512737b1da3d2ccddea2972e89ed146b58bc434906ac6fdd00bfc78c8967n
+
+/** [tau]2 of the public trusted setup, compressed. */
+const G2_POWER_1 =
+  '0xb5bfd7dd8cdeb128843bc287230af38926187075cbfbefa81009a2ce615ac53d2914e5870cb452d2afaaab24f3499f72185cbfee53492714734429b7b38608e23926c911cceceac9a36851477ba4c60b087041de621000edc98edada20c1def2'
 
 /** log2 of the columns, of the elements of a cell, of the elements of a blob. */
 const COLUMN_BITS = 7
@@ -59,6 +76,11 @@ export function cosetFactor(column: number): bigint {
   return power(ROOT_8192, BigInt(reverseBits(column, COLUMN_BITS)))
 }
 
+/** h_k^64; twin of `KzgLib.cosetPower`. */
+export function cosetPower(column: number): bigint {
+  return pow64(cosetFactor(column))
+}
+
 /** The 64 points of a column in the order of its cells' elements; twin of `KzgLib.cellPoints`. */
 export function cellPoints(column: number): bigint[] {
   const factor = cosetFactor(column)
@@ -82,7 +104,7 @@ export function evaluateCell(cell: Uint8Array, column: number, z: bigint): bigin
     (total, point, j) => reduce(total + reduce((elements[j] ?? 0n) * point) * (inverses[j] ?? 0n)),
     0n,
   )
-  const coset = pow64(cosetFactor(column))
+  const coset = cosetPower(column)
   return reduce(reduce(sum * reduce(pow64(z) - coset)) * inverse(64n * coset))
 }
 
@@ -147,6 +169,36 @@ export async function cellEvidence(
     interpolant: g1Uncompress(compressed),
     opening: proof,
   }
+}
+
+/**
+ * Whether a published cell fits its commitment, judged as the court does; twin of `KzgLib.fits`. Throws where the evidence decides nothing:
+ * BAD_REQUEST for points and openings that do not hold, DA_CELL_INVALID for a malformed cell.
+ */
+export function fits(claim: PublishedCell, evidence: CellEvidence): boolean {
+  const commitment = g1Decompress(claim.commitment, evidence.commitmentY)
+  const proof = g1Decompress(claim.proof, evidence.proofY)
+  const z = challengePoint(claim, compressedInterpolant(evidence))
+  const y = evaluateCell(claim.cell, claim.column, z)
+  if (!opensTo(evidence.interpolant, { z, y, opening: g1Uncompress(evidence.opening) }))
+    throw new ZerogError('BAD_REQUEST', 'the opening does not hold: the evidence decides nothing')
+  const scaled = g1Mul(proof, cosetPower(claim.column))
+  const sum = g1Add(scaled, g1Add(commitment, g1Negate(evidence.interpolant)))
+  return pairingsEqual(sum, G2_GENERATOR, proof, g2Uncompress(fromHex(`0x${G2_POWER_64}`)))
+}
+
+/** Whether the polynomial behind `commitment` is `y` at `z`: e(C - y G1 + z W, G2) = e(W, [tau]2). */
+function opensTo(
+  commitment: Uint8Array,
+  { z, y, opening }: { z: bigint; y: bigint; opening: Uint8Array },
+): boolean {
+  const rest = g1Add(commitment, g1Negate(g1Mul(G1_GENERATOR, y)))
+  return pairingsEqual(
+    g1Add(rest, g1Mul(opening, z)),
+    G2_GENERATOR,
+    opening,
+    g2Uncompress(fromHex(G2_POWER_1)),
+  )
 }
 
 /** R of the evidence, compressed as the engines have it. */
