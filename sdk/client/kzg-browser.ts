@@ -5,7 +5,7 @@ import { DATA_COLUMNS, ELEMENT_BYTES } from '../protocol/cell-layout.ts'
 import { cellVerifier } from '../protocol/cell-proof.ts'
 import { ZerogError } from '../protocol/errors.ts'
 import { fromHex, toHex } from '../protocol/hex.ts'
-import { isElement, type KzgEngine, sortedCells } from '../protocol/kzg-engine.ts'
+import { checkCells, isElement, type KzgEngine } from '../protocol/kzg-engine.ts'
 
 /**
  * An engine in plain TypeScript over micro-eth-signer, for pages: seconds for what the native one does in a fraction. Its calls block the thread
@@ -27,19 +27,17 @@ export function createBrowserKzg(): KzgEngine {
     },
 
     async recover(columns, cells, signal) {
-      const sorted = sortedCells(columns, cells)
+      checkCells(columns, cells)
       // The library reduces elements that are not below the field order.
-      if (!sorted.cells.every(areElements)) throw new ZerogError('DA_CELL_INVALID')
+      if (!cells.every(areElements)) throw new ZerogError('DA_CELL_INVALID')
       await turn(signal)
       // 64 cells lie on exactly one polynomial of that degree. The library does not check whether more do: the others are compared.
       const restored = kzg.recoverCellsAndProofs(
-        sorted.columns.slice(0, DATA_COLUMNS),
-        sorted.cells.slice(0, DATA_COLUMNS).map(toHex),
+        columns.slice(0, DATA_COLUMNS),
+        cells.slice(0, DATA_COLUMNS).map(toHex),
       )
       const result = bytesOf(...restored)
-      const fits = sorted.columns.every(
-        (column, i) => restored[0][column] === toHex(sorted.cells[i] ?? empty),
-      )
+      const fits = columns.every((column, i) => restored[0][column] === toHex(cells[i] ?? empty))
       if (!fits) throw new ZerogError('DA_CELL_INVALID', 'the cells lie on no one polynomial')
       return result
     },

@@ -1,7 +1,7 @@
 import { DasContextJs } from '@crate-crypto/node-eth-kzg'
 import { checkBlob, invalidBlob } from '../protocol/blob.ts'
 import { ZerogError } from '../protocol/errors.ts'
-import { areShaped, isElement, type KzgEngine, sortedCells } from '../protocol/kzg-engine.ts'
+import { areShaped, checkCells, isElement, type KzgEngine } from '../protocol/kzg-engine.ts'
 
 let loading: Promise<KzgEngine> | undefined
 
@@ -46,8 +46,8 @@ export function createNodeKzg(options: { readonly usePrecomp: boolean }): KzgEng
     },
 
     async recover(columns, cells, signal) {
-      const sorted = sortedCells(columns, cells)
-      return run(() => context.asyncRecoverCellsAndKzgProofs(sorted.columns, sorted.cells), {
+      checkCells(columns, cells)
+      return run(() => context.asyncRecoverCellsAndKzgProofs([...columns], [...cells]), {
         signal,
         refusal: (cause) =>
           new ZerogError('DA_CELL_INVALID', 'the cells lie on no one polynomial', { cause }),

@@ -40,8 +40,8 @@ export type KzgEngine = {
    */
   verifyCells(claims: CellClaims, signal?: AbortSignal): Promise<boolean>
   /**
-   * All cells and proofs from at least 64 cells of different columns. The cells must be verified before. Throws DA_TOO_FEW_COLUMNS, and
-   * DA_CELL_INVALID for malformed or contradicting cells.
+   * All cells and proofs from at least 64 cells, in ascending order of their columns. The cells must be verified before. Throws
+   * DA_TOO_FEW_COLUMNS, and DA_CELL_INVALID for malformed, unordered or contradicting cells.
    */
   recover(
     columns: readonly number[],
@@ -77,23 +77,21 @@ export function isElement(bytes: Uint8Array): boolean {
   return bytes.length === ELEMENT_BYTES && BigInt(toHex(bytes)) < FIELD_ORDER
 }
 
-/** Cells in the order of their columns, as recovery takes them. Throws DA_TOO_FEW_COLUMNS, and DA_CELL_INVALID when they have not the right shape. */
-export function sortedCells(
-  columns: readonly number[],
-  cells: readonly Uint8Array[],
-): { columns: number[]; cells: Uint8Array[] } {
-  const byColumn = new Map(columns.map((column, i) => [column, cells[i] ?? new Uint8Array()]))
-  const sorted = [...byColumn].sort(([a], [b]) => a - b)
+/**
+ * Checks cells as recovery takes them: as EIP-7594 wants it, in the order of their columns, each once. Throws DA_TOO_FEW_COLUMNS, and
+ * DA_CELL_INVALID when order or shape are wrong.
+ */
+export function checkCells(columns: readonly number[], cells: readonly Uint8Array[]): void {
   const isShaped =
     columns.length === cells.length &&
-    sorted.length === columns.length &&
-    sorted.every(([column, cell]) => isColumn(column) && cell.length === CELL_BYTES)
-  if (!isShaped) throw new ZerogError('DA_CELL_INVALID', 'cells are 2048 bytes, one for each column')
-  if (sorted.length < DATA_COLUMNS)
+    columns.every((column, i) => isColumn(column) && (i === 0 || column > (columns[i - 1] ?? 0))) &&
+    cells.every((cell) => cell.length === CELL_BYTES)
+  if (!isShaped)
+    throw new ZerogError('DA_CELL_INVALID', 'cells are 2048 bytes, one for each column, in order of columns')
+  if (columns.length < DATA_COLUMNS)
     throw new ZerogError('DA_TOO_FEW_COLUMNS', undefined, {
-      meta: { have: sorted.length, need: DATA_COLUMNS },
+      meta: { have: columns.length, need: DATA_COLUMNS },
     })
-  return { columns: sorted.map(([column]) => column), cells: sorted.map(([, cell]) => cell) }
 }
 
 /** Whether this is the number of a column. */

@@ -90,16 +90,12 @@ describe('KZG engines', () => {
         await assert.rejects(engine.open(at(blobs, 0), bad), { code: 'BAD_REQUEST' })
   })
 
-  it('restore a blob from any 64 cells, in any order', async () => {
+  it('restore a blob from any 64 cells', async () => {
     const { cells, proofs } = at(encoded, 1)
     const half = [...cells.keys()].filter((k) => (k * 37) % COLUMNS >= DATA_COLUMNS)
     const own = half.map((k) => at(cells, k))
-    const mixed = [...half.keys()].reverse()
     for (const engine of [native, browser]) {
-      const restored = await engine.recover(
-        mixed.map((i) => at(half, i)),
-        mixed.map((i) => at(own, i)),
-      )
+      const restored = await engine.recover(half, own)
       assert.deepEqual(restored.cells, cells)
       assert.deepEqual(restored.proofs, proofs)
     }
@@ -116,6 +112,7 @@ describe('KZG engines', () => {
       ['DA_TOO_FEW_COLUMNS', numbers.slice(0, 63), [...cells.slice(0, 63)]],
       ['DA_TOO_FEW_COLUMNS', [], []],
       ['DA_CELL_INVALID', numbers.slice(0, 64), [...cells.slice(0, 63)]],
+      ['DA_CELL_INVALID', numbers.slice(0, 64).reverse(), [...cells.slice(0, 64)].reverse()],
       ['DA_CELL_INVALID', [0, ...numbers.slice(0, 64)], [at(cells, 0), ...cells.slice(0, 64)]],
       ['DA_CELL_INVALID', [...numbers.slice(0, 64), 128], [...cells.slice(0, 65)]],
       ['DA_CELL_INVALID', numbers.slice(0, 64), replaced(cells.slice(0, 64), 3, at(cells, 3).subarray(1))],
