@@ -7,10 +7,7 @@ import { rank } from '../../kernel/rank.ts'
 import { submitCaughtUp } from '../catch-up.ts'
 import { clockOf, type DaContext, epochOf } from '../context.ts'
 
-/** Blocks after which the header of an epoch's first block can no longer be proved: the seed must be pinned before. */
-const BLOCK_HASH_REACH = 8191n
-
-type Forming = { epoch: bigint; startBlock: bigint }
+type Forming = { epoch: bigint; startBlock: bigint; endBlock: bigint }
 
 /** Forms the committee of the current epoch, in the order of rank among the members; pins the seed where nobody has. */
 export const formEpoch: Duty<Forming, DaContext> = {
@@ -26,13 +23,16 @@ export const formEpoch: Duty<Forming, DaContext> = {
     const { committee } = ctx.chain.da
     const blockTag = ctx.head.number
     const { keySet } = await read(committee.epochOf(epoch, { blockTag }), { signal: ctx.signal })
-    return BigInt(keySet) === 0n ? [{ epoch, startBlock }] : []
+    if (BigInt(keySet) !== 0n) return []
+    const { epochPeriods, periodBlocks } = ctx.chain.terms
+    return [{ epoch, startBlock, endBlock: startBlock + epochPeriods * periodBlocks }]
   },
 
   id: ({ epoch }) => `epoch-${epoch}`,
-  deadline: ({ startBlock }) => startBlock + BLOCK_HASH_REACH,
+  // Only the current epoch can be formed.
+  deadline: ({ endBlock }) => endBlock - 2n,
 
-  async perform({ epoch, startBlock }, ctx) {
+  async perform({ epoch, startBlock, endBlock }, ctx) {
     const { chain, signal } = ctx
     const { epochPeriods, usesBlockHash } = chain.terms
     const isPinned = usesBlockHash || (await readSeed(chain, epoch * epochPeriods, { signal })) !== undefined
@@ -40,6 +40,7 @@ export const formEpoch: Duty<Forming, DaContext> = {
     const formed = await submitCaughtUp(ctx, {
       ...newEpochCall(chain, headerRlp),
       label: `da-epoch-${epoch}`,
+      deadlineBlock: endBlock - 1n,
       done: ['EpochAlreadyFormed', 'NoMembers'],
     })
     if (formed) ctx.log.info({ epoch }, 'committee formed')

@@ -134,6 +134,11 @@ describe('audits of retention', () => {
     for (let tries = 0; tries < 6 && (await missed(from)).length === 0; tries++) {
       const { draws } = await open(period)
       const theirs = draws.filter(({ attester }) => attester === victim.wallet.address.toLowerCase())
+      await world.advance(
+        'the others have answered',
+        async () => (await open(period)).unresolved.length === theirs.length,
+        { blocks: 12 },
+      )
       await world.enterPeriod(period, 16n)
       if (theirs.length > 0)
         await world.advance(
