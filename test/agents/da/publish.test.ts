@@ -1,35 +1,146 @@
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { publishPayload } from '../../../agents/da/publish.ts'
 import { readPayload } from '../../../agents/da/read-payload.ts'
-import { readBlobRecord, readIsFinal } from '../../../sdk/chain/da.ts'
+import { readBlobRecord, readDaMoney, readIsFinal } from '../../../sdk/chain/da.ts'
+import { DATA_COLUMNS } from '../../../sdk/protocol/cell-layout.ts'
+import { columnFileBytes } from '../../../sdk/protocol/column.ts'
 import { at, randomBytes } from '../../support/content.ts'
-import { type DaAgent, type DaWorld, startDaWorld } from './da-world.ts'
+import { until } from '../../support/until.ts'
+import { type DaAgent, type DaWorld, startDaWorld, type WorldNode } from './da-world.ts'
+
+const NODES = 6
+const ALL_COLUMNS = 2n ** 128n - 1n
+/** No repair by itself: the tests take columns away and count what is left. */
+const STILL = { REPAIR_RETRY_BLOCKS: '100000' }
+
+/** Answers in a stopped node's place: every column has the right form and other bytes. */
+async function startLiar({ url }: WorldNode, genuine: (column: number) => Uint8Array) {
+  let asked = 0
+  const server = createServer((request, response) => {
+    asked++
+    const [, column = '0'] = /columns\/(\d+)$/.exec(request.url ?? '') ?? []
+    const file = Buffer.from(genuine(Number(column)))
+    file.set([at([...file], -1) ^ 1], file.length - 1)
+    response.end(file)
+  })
+  await new Promise<void>((resolve) => server.listen(Number(new URL(url).port), '127.0.0.1', resolve))
+  return {
+    asked: () => asked,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
 
 describe('a network of DA agents', () => {
   let world: DaWorld
   let agents: DaAgent[]
+  const options = (goal: 'soft' | 'final') => ({
+    retentionPeriods: 5n,
+    until: goal,
+    signal: AbortSignal.timeout(120_000),
+  })
 
   before(async () => {
-    world = await startDaWorld()
-    agents = await Promise.all(world.nodes.map((node) => node.start()))
+    world = await startDaWorld({ nodes: NODES })
+    agents = await Promise.all(world.nodes.map((node) => node.start(STILL)))
     await world.formCommittee(agents)
   })
   after(() => world.stop())
 
   it('default: a payload is published, attested by all and FINAL; every node reads it', async () => {
-    const { context } = at(agents, 0)
     const payload = randomBytes(200_000, 1)
-    const { blobId } = await publishPayload(context, payload, {
-      retentionPeriods: 5n,
-      until: 'final',
-      signal: AbortSignal.timeout(60_000),
-    })
+    const { blobId } = await publishPayload(at(agents, 0).context, payload, options('final'))
     assert.equal(await readIsFinal(world.chain, blobId), true)
     await world.settle(agents)
     const back = await readPayload(at(agents, 3).context, blobId, AbortSignal.timeout(60_000))
     assert.ok(Buffer.from(payload).equals(back))
-    const record = await readBlobRecord(world.chain, blobId)
-    assert.equal(record?.status, 'final')
+    assert.equal((await readBlobRecord(world.chain, blobId))?.status, 'final')
+  })
+
+  it('behavior: with a sixth of the columns away a blob is SOFT; it becomes FINAL when they are back', async () => {
+    // 128 columns over six equal stakes: some hold 21, some 22; without one of the latter 106 are left, and FINAL takes 107.
+    const committee = await at(agents, 0).context.committees.active()
+    const larger = committee?.members.find(({ columns }) => columns.length === 22)?.operator
+    const away = agents.findIndex(({ context }) => context.self === larger)
+    assert.ok(away >= 0)
+    await world.stopAgent(agents[away])
+    const publisher = at(agents, (away + 1) % NODES).context
+    const { blobId } = await publishPayload(publisher, randomBytes(3000, 2), options('soft'))
+    assert.equal((await readBlobRecord(world.chain, blobId))?.status, 'soft')
+    assert.equal(await readIsFinal(world.chain, blobId), false)
+    agents[away] = await world.node(away).start(STILL)
+    await until('the blob is FINAL', () => readIsFinal(world.chain, blobId), 60_000)
+  })
+
+  it('behavior: from 64 columns the exact payload, past nodes that lie; from 63 a clear error', async () => {
+    const payload = randomBytes(200_000, 3)
+    const reader = at(agents, 0).context
+    const { blobId, header } = await publishPayload(reader, payload, options('final'))
+    await until('all have signed', async () => {
+      return (await readBlobRecord(world.chain, blobId))?.columns === ALL_COLUMNS
+    })
+    await world.settle(agents)
+    const { holders } = await reader.committees.at(header.epoch)
+    const kept = holders.flatMap(({ operator }, column) => {
+      const index = agents.findIndex(({ context }) => context.self === operator)
+      return index < 4 ? [{ column, node: world.node(index) }] : []
+    })
+    const lose = ({ column, node }: (typeof kept)[number]) =>
+      rmSync(join(node.dataDir, 'columns', blobId.slice(2), `${column}.column`))
+    for (const entry of kept.slice(DATA_COLUMNS)) lose(entry)
+    for (const agent of agents.slice(4)) await world.stopAgent(agent)
+    const file = new Uint8Array(columnFileBytes(header.blobCount))
+    const genuine = (column: number) => {
+      file.set(Buffer.from('ZGC1'))
+      file.set([column, header.blobCount >> 8, header.blobCount & 0xff], 4)
+      return file
+    }
+    const liars = await Promise.all(world.nodes.slice(4).map((node) => startLiar(node, genuine)))
+    try {
+      const signal = AbortSignal.timeout(120_000)
+      const back = await readPayload(reader, blobId, signal)
+      assert.ok(Buffer.from(payload).equals(back))
+      assert.ok(liars.some((liar) => liar.asked() > 0))
+      lose(at(kept, 0))
+      await assert.rejects(readPayload(reader, blobId, signal), {
+        code: 'DA_TOO_FEW_COLUMNS',
+        meta: { blobId, found: DATA_COLUMNS - 1, needed: DATA_COLUMNS },
+      })
+    } finally {
+      for (const liar of liars) await liar.stop()
+    }
+    agents.splice(4)
+  })
+
+  it('error: without a quorum in time the blob is not confirmed, and its fee returns less a share', async () => {
+    for (const agent of agents.splice(2)) await world.stopAgent(agent)
+    const { context } = at(agents, 0)
+    const publishing = publishPayload(context, randomBytes(500, 4), options('soft'))
+    const outcome = publishing.then(
+      () => undefined,
+      (error: { code: string }) => error.code,
+    )
+    const { availability } = world.chain.da
+    const submitted = await until('it is paid', async () => {
+      const [open] = context.journal.open()
+      return open && (await readBlobRecord(world.chain, open.blobId)) && open
+    })
+    const { confirmBy = 0n } = (await readBlobRecord(world.chain, submitted.blobId)) ?? {}
+    const { creditWei: before } = await readDaMoney(world.chain, context.self)
+    await world.mineTo(confirmBy)
+    assert.equal(await outcome, 'DA_NOT_CONFIRMED')
+    await world.advance(
+      'the fee is back',
+      async () => (await availability.blobOf(submitted.blobId)).status === 4n,
+    )
+    const { creditWei } = await readDaMoney(world.chain, context.self)
+    const { feeWei } = await availability.blobOf(submitted.blobId)
+    assert.ok(creditWei > before && creditWei - before < feeWei)
   })
 })
