@@ -1,7 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
-import type { ContractName, DaContractName, DeployedName } from '../sdk/chain/address-book.ts'
+import type {
+  ComputeContractName,
+  ContractName,
+  DaContractName,
+  DeployedName,
+} from '../sdk/chain/address-book.ts'
 import { ZerogError } from '../sdk/protocol/errors.ts'
 import type { JournalHeader } from './journal.ts'
 
@@ -12,7 +17,8 @@ export type AddressBook = JournalHeader & {
   schema: 1
   /** The first block that holds a contract of ours: where reading of logs begins. */
   deployedAtBlock: number
-  contracts: Record<ContractName, BookEntry> & Partial<Record<DaContractName, BookEntry>>
+  contracts: Record<ContractName, BookEntry> &
+    Partial<Record<DaContractName | ComputeContractName, BookEntry>>
 }
 
 /** The folder that the repository keeps its address books in. */

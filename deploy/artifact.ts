@@ -18,6 +18,9 @@ const SOURCES = {
   DataAvailability: 'contracts/da/DataAvailability.sol',
   DaProver: 'contracts/da/DaProver.sol',
   DaCourt: 'contracts/da/DaCourt.sol',
+  InferenceCatalog: 'contracts/compute/InferenceCatalog.sol',
+  LedgerManager: 'contracts/compute/LedgerManager.sol',
+  InferenceServing: 'contracts/compute/InferenceServing.sol',
 } as const satisfies Record<DeployedName, string>
 
 /** What the compiler made of a contract. */

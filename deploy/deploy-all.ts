@@ -24,13 +24,15 @@ export declare namespace deployAll {
   type Result = { book: AddressBook; alreadyDeployed: boolean }
 }
 
-function requireFunds({ header, plan: { costWei, balanceWei } }: Prepared): void {
-  if (balanceWei >= costWei) return
-  throw new ZerogError(
-    'INSUFFICIENT_FUNDS',
-    `${header.deployer} has ${formatEther(balanceWei)}; the deployment may cost ${formatEther(costWei)}`,
-    { meta: { deployer: header.deployer, balanceWei: String(balanceWei), neededWei: String(costWei) } },
-  )
+function requireFunds({ plan: { purses } }: Prepared): void {
+  for (const { sender, costWei, balanceWei } of purses) {
+    if (balanceWei >= costWei) continue
+    throw new ZerogError(
+      'INSUFFICIENT_FUNDS',
+      `${sender} has ${formatEther(balanceWei)}; the deployment may cost ${formatEther(costWei)}`,
+      { meta: { deployer: sender, balanceWei: String(balanceWei), neededWei: String(costWei) } },
+    )
+  }
 }
 
 function bookOf({ header }: Prepared, refs: Refs, journal: Journal): AddressBook {
@@ -70,9 +72,9 @@ export async function carryOut(prepared: Prepared, options: deployAll.Options): 
   )
   const addresses = new Map(prepared.known)
   const refs = refsOf(header, network, addresses)
+  const computeSigner = network.computeSigner?.connect(provider) ?? signer
   const sending = {
     provider,
-    signer,
     chainId: header.chainId,
     confirmations: network.confirmations,
     pollMs: options.pollMs ?? (network.live ? 1_000 : 50),
@@ -82,7 +84,8 @@ export async function carryOut(prepared: Prepared, options: deployAll.Options): 
     onEvent: options.onEvent ?? (() => undefined),
   }
   for (const { step } of plan.steps) {
-    const mined = await sendStep(sending, journal, step, transactionOf(step, refs))
+    const from = { ...sending, signer: step.fromCompute ? computeSigner : signer }
+    const mined = await sendStep(from, journal, step, transactionOf(step, refs))
     if (step.kind === 'deploy' && mined.address !== null) addresses.set(step.contract, mined.address)
   }
 

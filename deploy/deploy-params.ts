@@ -1,3 +1,5 @@
+import type { BaseWallet } from 'ethers'
+
 /** Everything that the constructors take, in the units of the contracts: blocks, periods, basis points, wei. */
 export type DeployParams = {
   beacon: { periodBlocks: number; epochPeriods: number; usesBlockHash: boolean }
@@ -23,6 +25,24 @@ export type DeployParams = {
   }
   listPriceWei: bigint
   da: DaDeployParams
+  compute: ComputeDeployParams
+}
+
+/** The numbers of compute, in seconds and wei; `inference` has the fields of the contract's parameter struct. */
+export type ComputeDeployParams = {
+  ledger: { minAccountWei: bigint; minTransferWei: bigint }
+  inference: {
+    minProviderStakeWei: bigint
+    faultSlashWei: bigint
+    defaultDailyCapWei: bigint
+    lockSec: number
+    noticeSec: number
+    challengeSec: number
+    answerSec: number
+    userBps: number
+  }
+  /** From the settlement to the last moment of a slash for it. */
+  faultWindowBlocks: number
 }
 
 /** The numbers of data availability; fields are those of the contracts' parameter structs. */
@@ -72,5 +92,7 @@ export type NetworkParams = {
   /** Blocks that hold a transaction, its own included, before the next step relies on it. */
   confirmations: number
   explorer: Explorer
+  /** Sends the compute contracts in the deployer's place: public clients know the addresses that it makes. */
+  computeSigner?: BaseWallet
   resolve(measured: Measured): DeployParams
 }

@@ -3,7 +3,7 @@ import { HDNodeWallet, Mnemonic, type Provider, Wallet } from 'ethers'
 /** The public development mnemonic of Hardhat and anvil: keys that everybody knows, for local chains only. */
 const MNEMONIC = 'test test test test test test test test test test test junk'
 
-/** Account 0 sends nothing here: public compute clients expect their contracts at its first addresses. */
+/** Account 0 sends the compute contracts and nothing else: public clients expect them at its first addresses. */
 export const DEPLOYER_ACCOUNT = 1
 export const USER_ACCOUNT = 2
 /** Publishes blobs where the user's own money is counted. */

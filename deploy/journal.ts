@@ -20,10 +20,14 @@ const headerSchema = z.strictObject({
   genesisHash: hex,
   network: z.string(),
   deployer: hex,
+  /** Who sends the compute contracts, where it is not the deployer. */
+  computeDeployer: hex.optional(),
   owner: hex,
   startBlock: z.int().min(0),
   /** Whether data availability is part of it. */
   hasDa: z.boolean().default(false),
+  /** Whether compute is part of it: not in deployments of earlier versions. */
+  hasCompute: z.boolean().default(false),
   /** What `params` were derived from: measured once, so that a resumed or repeated run derives the same. */
   measured: z.strictObject({ blockSec: z.number(), prevRandaoVaries: z.boolean() }),
   /** The parameters as JSON, bigints as decimal strings. */

@@ -45,9 +45,8 @@ function printPlan({ header, plan }: Prepared): void {
     const cost = `${String(gas).padStart(9)} gas  ${formatEther(costWei)}`
     print(`  ${step.id.padEnd(34)} ${cost}${address === undefined ? '' : `  ${address}`}`)
   }
-  print(
-    `  at most ${plan.gas} gas, ${formatEther(plan.costWei)}; the deployer has ${formatEther(plan.balanceWei)}`,
-  )
+  print(`  at most ${plan.gas} gas, ${formatEther(plan.costWei)}`)
+  for (const { sender, balanceWei } of plan.purses) print(`  ${sender} has ${formatEther(balanceWei)}`)
 }
 
 function printBook(book: AddressBook): void {

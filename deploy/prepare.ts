@@ -74,6 +74,7 @@ function requireSame(
   compare('owner', earlier.owner, wanted.owner)
   compare('deployer', earlier.deployer, wanted.deployer)
   compare('data availability', yesNo(earlier.hasDa), yesNo(wanted.hasDa))
+  compare('compute', yesNo(earlier.hasCompute), yesNo(true))
   if (toJson(earlier.params) !== toJson(network.resolve(earlier.measured))) {
     differences.push('the parameters of the constructors')
   }
@@ -125,7 +126,7 @@ export async function prepareDeployment(
 
   if (journal !== undefined)
     requireSame(journal.header, network, { owner: owner ?? deployer, deployer, hasDa })
-  const header = journal?.header ?? newHeader(network, probe, deployer, owner ?? deployer, hasDa)
+  const header = journal?.header ?? newHeader(network, probe, { deployer, owner: owner ?? deployer, hasDa })
   const entries = journal?.entries ?? []
   const known = addressesIn(header, entries)
   const mined = new Set(entries.filter((entry) => entry.mined !== undefined).map((entry) => entry.step))

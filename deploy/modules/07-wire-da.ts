@@ -1,6 +1,6 @@
 import { id } from 'ethers'
-import type { DeployedName } from '../../sdk/chain/address-book.ts'
-import type { Check, Module, Refs } from '../module.ts'
+import type { Module, Refs } from '../module.ts'
+import { isRegistered } from './is-registered.ts'
 
 const DA_SERVICE = id('da')
 const DISPERSER_SERVICE = id('disperser')
@@ -17,19 +17,6 @@ function disperserWindowBlocks({ params: { da, beacon } }: Refs): bigint {
 /** An attester answers for blobs of the whole epoch that its seat was drawn for. */
 const attesterWindowBlocks = (refs: Refs) =>
   disperserWindowBlocks(refs) + BigInt(refs.params.beacon.epochPeriods * refs.params.beacon.periodBlocks)
-
-/** Which service `Staking` takes a contract for. */
-function isRegistered(contract: DeployedName, kind: string): Check {
-  return {
-    what: `Staking.serviceOf(${contract})`,
-    contract: 'Staking',
-    read: async (staking, { addressOf }) => {
-      const service = await staking.getFunction('serviceOf').staticCall(addressOf(contract))
-      return (service as { kind: string }).kind
-    },
-    expected: () => kind,
-  }
-}
 
 /** The calls that each work once, and the entries of data availability in the registry of services. */
 export const daWireModule: Module = {

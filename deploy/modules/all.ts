@@ -7,7 +7,9 @@ import { storageModule } from './04-storage.ts'
 import { wireModule } from './05-wire.ts'
 import { daModule } from './06-da.ts'
 import { daWireModule } from './07-wire-da.ts'
-import { handoverModule } from './08-handover.ts'
+import { computeModule } from './08-compute.ts'
+import { computeWireModule } from './09-wire-compute.ts'
+import { handoverModule } from './10-handover.ts'
 
 /** The parts of a deployment, in order. */
 export function modulesOf({ hasDa }: Pick<JournalHeader, 'hasDa'>): readonly Module[] {
@@ -19,6 +21,8 @@ export function modulesOf({ hasDa }: Pick<JournalHeader, 'hasDa'>): readonly Mod
     storageModule,
     wireModule,
     ...da,
+    computeModule,
+    computeWireModule,
     handoverModule,
   ]
 }

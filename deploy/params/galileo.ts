@@ -25,5 +25,12 @@ export const galileo: NetworkParams = {
         pricePerBlobPeriodWei: 100_000_000_000n,
         bountyWei: 200_000_000_000_000n,
       },
+      compute: {
+        minAccountWei: parseEther('0.01'),
+        minTransferWei: parseEther('0.001'),
+        minProviderStakeWei: parseEther('10'),
+        faultSlashWei: parseEther('1'),
+        defaultDailyCapWei: parseEther('1'),
+      },
     }),
 }

@@ -1,5 +1,6 @@
 import { parseEther, ZeroAddress } from 'ethers'
 import type { NetworkParams } from '../deploy-params.ts'
+import { devAccount } from '../dev-account.ts'
 import { DA_QUORUMS } from './da-quorums.ts'
 
 /** A development chain: periods of 24 blocks, so that a whole deal lives and ends within minutes. */
@@ -9,6 +10,8 @@ export const localhost: NetworkParams = {
   live: false,
   confirmations: 1,
   explorer: { kind: 'none' },
+  // Public clients know the contracts at the first addresses of account 0 on this chain id.
+  computeSigner: devAccount(0),
   resolve: ({ prevRandaoVaries }) => ({
     beacon: { periodBlocks: 24, epochPeriods: 2, usesBlockHash: !prevRandaoVaries },
     staking: { exitDelayEpochs: 23, maxCommissionStepBps: 1_000, treasury: ZeroAddress },
@@ -51,6 +54,20 @@ export const localhost: NetworkParams = {
         bountyWei: 1_000_000_000_000n,
       },
       court: { attesterSlashBps: 5_000, reporterBps: 1_000 },
+    },
+    compute: {
+      ledger: { minAccountWei: parseEther('0.01'), minTransferWei: parseEther('0.001') },
+      inference: {
+        minProviderStakeWei: parseEther('10'),
+        faultSlashWei: parseEther('1'),
+        defaultDailyCapWei: parseEther('1'),
+        lockSec: 120,
+        noticeSec: 60,
+        challengeSec: 60,
+        answerSec: 60,
+        userBps: 5_000,
+      },
+      faultWindowBlocks: 120,
     },
   }),
 }

@@ -18,6 +18,10 @@ const DISPUTE_DAYS = 2
 const EXIT_DELAY_DAYS = MAX_RETENTION_DAYS + DISPUTE_DAYS + 1
 const CONFIRM_SEC = 1_800
 
+/** A day each: a user who looks once a day misses no price, no window, and no refund. */
+const CHALLENGE_SEC = DAY_SEC
+const ANSWER_SEC = DAY_SEC / 2
+
 /** Fewer blocks would not leave an agent time for a retry on a chain with slow blocks. */
 const MIN_WINDOW_BLOCKS = 50
 
@@ -32,6 +36,13 @@ export type Prices = {
     bondWei: bigint
     pricePerBlobPeriodWei: bigint
     bountyWei: bigint
+  }
+  compute: {
+    minAccountWei: bigint
+    minTransferWei: bigint
+    minProviderStakeWei: bigint
+    faultSlashWei: bigint
+    defaultDailyCapWei: bigint
   }
 }
 
@@ -86,6 +97,20 @@ export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices:
         bountyWei: prices.da.bountyWei,
       },
       court: { attesterSlashBps: 5_000, reporterBps: 1_000 },
+    },
+    compute: {
+      ledger: { minAccountWei: prices.compute.minAccountWei, minTransferWei: prices.compute.minTransferWei },
+      inference: {
+        minProviderStakeWei: prices.compute.minProviderStakeWei,
+        faultSlashWei: prices.compute.faultSlashWei,
+        defaultDailyCapWei: prices.compute.defaultDailyCapWei,
+        lockSec: DAY_SEC,
+        noticeSec: DAY_SEC,
+        challengeSec: CHALLENGE_SEC,
+        answerSec: ANSWER_SEC,
+        userBps: 5_000,
+      },
+      faultWindowBlocks: blocks(CHALLENGE_SEC + ANSWER_SEC),
     },
   }
 }

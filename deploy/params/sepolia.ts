@@ -21,5 +21,12 @@ export const sepolia: NetworkParams = {
         pricePerBlobPeriodWei: 10_000_000_000n,
         bountyWei: 200_000_000_000_000n,
       },
+      compute: {
+        minAccountWei: parseEther('0.001'),
+        minTransferWei: parseEther('0.0001'),
+        minProviderStakeWei: parseEther('0.1'),
+        faultSlashWei: parseEther('0.01'),
+        defaultDailyCapWei: parseEther('0.01'),
+      },
     }),
 }

@@ -20,8 +20,13 @@ export const DA_CONTRACT_NAMES = ['DaCommittee', 'DataAvailability', 'DaProver',
 
 export type DaContractName = (typeof DA_CONTRACT_NAMES)[number]
 
+/** The contracts of compute; books of earlier deployments lack them all. */
+export const COMPUTE_CONTRACT_NAMES = ['InferenceCatalog', 'LedgerManager', 'InferenceServing'] as const
+
+export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number]
+
 /** Any contract that a deployment may consist of. */
-export type DeployedName = ContractName | DaContractName
+export type DeployedName = ContractName | DaContractName | ComputeContractName
 
 const hash = z.string().regex(/^0x[0-9a-fA-F]{64}$/, 'expected 0x and 64 hex digits')
 const blockNumber = z.number().int().nonnegative()
@@ -64,7 +69,11 @@ export const addressBookSchema = z.object({
     DataAvailability: entry.optional(),
     DaProver: entry.optional(),
     DaCourt: entry.optional(),
-  } satisfies Record<ContractName, typeof entry> & Record<DaContractName, z.ZodOptional<typeof entry>>),
+    InferenceCatalog: entry.optional(),
+    LedgerManager: entry.optional(),
+    InferenceServing: entry.optional(),
+  } satisfies Record<ContractName, typeof entry> &
+    Record<DaContractName | ComputeContractName, z.ZodOptional<typeof entry>>),
 })
 
 /** Where the contracts of one deployment are; `chainId` is a bigint, addresses are checksummed. */

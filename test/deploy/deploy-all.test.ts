@@ -13,13 +13,25 @@ import { deployAll } from '../../deploy/deploy-all.ts'
 import { devAccount } from '../../deploy/dev-account.ts'
 import { networkByName } from '../../deploy/networks.ts'
 import { prepareDeployment } from '../../deploy/prepare.ts'
-import { CONTRACT_NAMES, DA_CONTRACT_NAMES, parseAddressBook } from '../../sdk/chain/address-book.ts'
+import {
+  COMPUTE_CONTRACT_NAMES,
+  CONTRACT_NAMES,
+  DA_CONTRACT_NAMES,
+  parseAddressBook,
+} from '../../sdk/chain/address-book.ts'
 import { startAnvil } from './anvil-chain.ts'
 
 const localhost = networkByName('localhost')
 const deployer = devAccount(1).address
-const STEPS_WITHOUT_HANDOVER = 19
-const STEPS_WITHOUT_DA = 11
+const computeDeployer = devAccount(0).address
+const STEPS_WITHOUT_HANDOVER = 22
+const STEPS_WITHOUT_DA = 14
+/** Three contracts, and four transactions that only fill nonces. */
+const COMPUTE_STEPS = 7
+
+/** What `@0gfoundation/0g-compute-ts-sdk` 0.9.0 has built in for chain 31337. */
+const PUBLIC_LEDGER = '0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0'
+const PUBLIC_INFERENCE = '0x0165878A594ca255338adfa4d48449f69242Eb8F'
 
 const folders: string[] = []
 after(() => {
@@ -75,10 +87,10 @@ describe('deployAll', () => {
     assert.equal(alreadyDeployed, false)
     assert.deepEqual(readdirSync(directory), ['31337.json'])
     const read = parseAddressBook(JSON.parse(readFileSync(join(directory, '31337.json'), 'utf8')))
-    for (const name of [...CONTRACT_NAMES, ...DA_CONTRACT_NAMES])
+    for (const name of [...CONTRACT_NAMES, ...DA_CONTRACT_NAMES, ...COMPUTE_CONTRACT_NAMES])
       assert.equal(read.contracts[name]?.address, book.contracts[name]?.address)
     assert.equal(await anvil.nonceOf(deployer), STEPS_WITHOUT_HANDOVER)
-    assert.equal(await anvil.nonceOf(devAccount(0).address), 0)
+    assert.equal(await anvil.nonceOf(computeDeployer), COMPUTE_STEPS)
 
     const market = new Contract(
       book.contracts.StorageMarket.address,
@@ -90,11 +102,21 @@ describe('deployAll', () => {
     assert.equal(await market.getFunction('pricePerSectorPeriod')(), 1_000_000_000n)
 
     let gasUsed = 0n
-    for (let number = 1; number <= STEPS_WITHOUT_HANDOVER; number++) {
+    for (let number = 1; number <= STEPS_WITHOUT_HANDOVER + COMPUTE_STEPS; number++) {
       gasUsed += (await anvil.provider.getBlock(number))?.gasUsed ?? 0n
     }
     assert.ok(prepared.plan.gas >= gasUsed, `planned ${prepared.plan.gas}, used ${gasUsed}`)
     assert.ok(prepared.plan.gas < gasUsed * 2n, `planned ${prepared.plan.gas}, used ${gasUsed}`)
+  })
+
+  it('behavior: compute stands where the public client looks for it on this chain id', async () => {
+    await using anvil = await startAnvil()
+    const { book } = await deployAll(optionsFor(anvil, emptyFolder()))
+    assert.equal(book.contracts.LedgerManager?.address, PUBLIC_LEDGER)
+    assert.equal(book.contracts.InferenceServing?.address, PUBLIC_INFERENCE)
+    const ledger = new Contract(PUBLIC_LEDGER, loadArtifact('LedgerManager').abi, anvil.provider)
+    const info = (await ledger.getFunction('getServiceInfo')(PUBLIC_INFERENCE)) as { fullName: string }
+    assert.equal(info.fullName, 'inference-v1.0')
   })
 
   it('behavior: predicts the addresses that the contracts get', async () => {
@@ -116,7 +138,7 @@ describe('deployAll', () => {
     const { book } = await deployAll(options)
     assert.deepEqual(
       contractsOf(book).map(([name]) => name),
-      [...CONTRACT_NAMES],
+      [...CONTRACT_NAMES, ...COMPUTE_CONTRACT_NAMES],
     )
     assert.equal(await anvil.nonceOf(deployer), STEPS_WITHOUT_DA)
     assert.equal((await deployAll(options)).alreadyDeployed, true)
@@ -143,8 +165,8 @@ describe('deployAll', () => {
     const owner = devAccount(2).connect(anvil.provider)
     const directory = emptyFolder()
     const { book } = await deployAll(optionsFor(anvil, directory, { owner: owner.address }))
-    for (const name of ['Staking', 'StorageMarket'] as const) {
-      const contract = new Contract(book.contracts[name].address, loadArtifact(name).abi, owner)
+    for (const name of ['Staking', 'StorageMarket', 'LedgerManager', 'InferenceServing'] as const) {
+      const contract = new Contract(book.contracts[name]?.address ?? '', loadArtifact(name).abi, owner)
       assert.equal(await contract.getFunction('owner')(), deployer)
       assert.equal(await contract.getFunction('pendingOwner')(), owner.address)
       const accepted = await contract.getFunction('acceptOwnership')()
@@ -180,6 +202,11 @@ describe('deployAll, interrupted', () => {
       ['mined', 'Staking.registerService'],
       ['sent', 'DataAvailability'],
       ['recorded', 'DaCommittee.wire'],
+      ['mined', 'InferenceCatalog'],
+      ['signed', 'compute.nonce.1'],
+      ['sent', 'LedgerManager'],
+      ['mined', 'compute.nonce.5'],
+      ['recorded', 'InferenceServing'],
     ] as const
     for (const [kind, step] of kills) {
       assert.equal(await killedAt(anvil, directory, kind, step), 'SIGKILL', `${kind} ${step}`)
@@ -197,6 +224,8 @@ describe('deployAll, interrupted', () => {
       expected,
     )
     assert.ok(DA_CONTRACT_NAMES.every((name) => book.contracts[name] !== undefined))
+    assert.equal(await anvil.nonceOf(computeDeployer), COMPUTE_STEPS)
+    assert.equal(book.contracts.InferenceServing?.address, PUBLIC_INFERENCE)
   })
 
   it('behavior: a transaction that still waits in the pool is adopted', async () => {

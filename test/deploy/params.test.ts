@@ -22,6 +22,10 @@ function assertSound(params: DeployParams) {
   assert.ok(
     market.minTermPeriods < market.defaultTermPeriods && market.defaultTermPeriods < market.maxTermPeriods,
   )
+  const { inference, faultWindowBlocks } = params.compute
+  assert.ok(inference.faultSlashWei <= inference.minProviderStakeWei && inference.userBps <= 5_000)
+  assert.ok(inference.lockSec >= 60 && inference.lockSec <= 7 * DAY_SEC)
+  assert.ok(faultWindowBlocks > 0 && inference.noticeSec > 0 && inference.answerSec > 0)
   assert.ok(prover.maxStrikes <= 8, 'the strike ring has eight places')
   const limits: [string, number, number][] = [
     ['periodBlocks', beacon.periodBlocks, 2 ** 32],

@@ -2,7 +2,12 @@ import { ZeroAddress } from 'ethers'
 import type { DeployedName } from '../../sdk/chain/address-book.ts'
 import type { Check, Module } from '../module.ts'
 
-const OWNED = ['Staking', 'StorageMarket'] as const satisfies readonly DeployedName[]
+const OWNED = [
+  'Staking',
+  'StorageMarket',
+  'LedgerManager',
+  'InferenceServing',
+] as const satisfies readonly DeployedName[]
 
 /** Either the owner already, or the only one who may accept: then the present owner is still the deployer. */
 function isHandedOver(contract: DeployedName): Check {
