@@ -1,5 +1,5 @@
 import type { DaChain } from '../chain/da-chain.ts'
-import { type Committee, readDaEndpoints } from '../chain/da-committee.ts'
+import { type Committee, readActiveEpoch, readCommittee, readDaEndpoints } from '../chain/da-committee.ts'
 import type { BlobHeader } from '../protocol/blob-header.ts'
 import type { Column } from '../protocol/column.ts'
 import { type ErrorCode, errorCode, isZerogError, ZerogError } from '../protocol/errors.ts'
@@ -20,7 +20,7 @@ export type DaPeers = {
   /** All commitments, from whoever has them first. Throws DA_TOO_FEW_COLUMNS when nobody has; DA_EXPIRED when all say so. */
   commitments(signal?: AbortSignal): Promise<Uint8Array[]>
   /**
-   * A column that fits the header's `cellsRoot`: from its holder, else from `others` more members. Without others, a holder that has been
+   * A column that fits the header's `cellsRoot`: from its holder, else from who holds it now and `others` more members. Without others, a holder that has been
    * silent or sent wrong bytes is not asked. Throws what the last one did.
    */
   column(
@@ -38,7 +38,7 @@ const MAX_STRIKES = 3
 /** What wrong bytes count: such a peer is asked last of all. Others of its columns may be right. */
 const WRONG_STRIKES = 1_000
 
-/** Looks up where the committee and the disperser serve. Errors: those of the RPC. */
+/** Looks up where the blob's committee, the one in office and the disperser serve. Errors: those of the RPC. */
 export async function connectDaPeers(
   chain: DaChain,
   options: {
@@ -51,12 +51,14 @@ export async function connectDaPeers(
   },
 ): Promise<DaPeers> {
   const { header, committee, hasher, transport, timeoutMs } = options
-  const operators = [...new Set([...committee.members.map(({ operator }) => operator), header.disperser])]
-  const endpoints = await readDaEndpoints(
-    chain,
-    operators,
-    options.signal === undefined ? {} : { signal: options.signal },
-  )
+  const limits = options.signal === undefined ? {} : { signal: options.signal }
+  // Who holds a column now rebuilds it when its first holder is out.
+  const epoch = await readActiveEpoch(chain, limits)
+  const present =
+    epoch === undefined || epoch === committee.epoch ? committee : await readCommittee(chain, epoch, limits)
+  const members = [...committee.members, ...present.members]
+  const operators = [...new Set([...members.map(({ operator }) => operator), header.disperser])]
+  const endpoints = await readDaEndpoints(chain, operators, limits)
   const faults = new Map<string, PeerFault>()
   const peers = new Map<string, Peer>()
   for (const operator of operators) {
@@ -126,9 +128,11 @@ export async function connectDaPeers(
 
     async column(column, { others, signal }) {
       const holder = peers.get(committee.holders[column]?.operator ?? '')
-      const rest = shuffled().filter((peer) => peer !== holder)
+      const successor = peers.get(present.holders[column]?.operator ?? '')
+      const rest = shuffled().filter((peer) => peer !== holder && peer !== successor)
       const isHolderFit = holder !== undefined && (others > 0 || holder.strikes < MAX_STRIKES)
-      const candidates = [...(isHolderFit ? [holder] : []), ...rest.slice(0, others)]
+      const further = others === 0 ? [] : [...(successor ? [successor] : []), ...rest.slice(0, others)]
+      const candidates = new Set([...(isHolderFit ? [holder] : []), ...further])
       let failure: unknown = new ZerogError('PEER_UNREACHABLE', 'the holder of this column is out of reach')
       for (const peer of candidates) {
         try {

@@ -179,12 +179,14 @@ async function startOn(anvil: Anvil, { members: count = 8 }: { members?: number 
       service: chain.da.addresses.DataAvailability,
     }),
   )
-  const committee = await formCommittee(chain, {
-    mine: anvil.mine,
-    send: (call) => send(devAccount(1, rpc), call),
-  })
+  const nextEpoch = () =>
+    formCommittee(chain, { mine: anvil.mine, send: (call) => send(devAccount(1, rpc), call) })
+  const committee = await nextEpoch()
 
-  for (const { operator, columns } of committee.members) nodeOf(nodes, operator).columns = new Set(columns)
+  const seat = ({ members }: Committee) => {
+    for (const { operator, columns } of members) nodeOf(nodes, operator).columns = new Set(columns)
+  }
+  seat(committee)
 
   const network = {
     anvil,
@@ -196,6 +198,12 @@ async function startOn(anvil: Anvil, { members: count = 8 }: { members?: number 
     bookJson: bookJson as unknown,
     account: (index: number) => devAccount(index, rpc),
     send,
+    /** Goes on to the next epoch; from now on nodes have the columns of their new seats only. */
+    async moveOn(): Promise<Committee> {
+      const next = await nextEpoch()
+      seat(next)
+      return next
+    },
     /** The node that holds a column. */
     holderOf: (column: number) => nodeOf(nodes, at(committee.holders, column).operator),
     /** A signed header for what was encoded; each field open to a test's own version. */

@@ -192,6 +192,13 @@ describe('readBlob', () => {
     assert.deepEqual(result.faults, [])
   })
 
+  it('behavior: columns of a past epoch are read from who holds them now', async () => {
+    const { holders } = await network.moveOn()
+    const moved = holders.filter(({ operator }, k) => operator !== at(network.committee.holders, k).operator)
+    assert(moved.length > 64, 'the shuffle has moved most columns')
+    assert.deepEqual((await read()).payload, payload)
+  })
+
   it('error: an expired blob is gone, whatever nodes still have', async () => {
     const { chain, anvil, rpc } = network
     const { expiresAt } = published.header
