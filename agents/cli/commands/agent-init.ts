@@ -4,13 +4,12 @@ import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { formatEther } from 'ethers'
-import type { ChainCall } from '../../../sdk/chain/chain-call.ts'
 import type { Chain } from '../../../sdk/chain/connect.ts'
 import { readOperator, registerCall, setEndpointCall } from '../../../sdk/chain/operators.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
-import { allocateCall, readAllocation, readPool, stakeCall } from '../../../sdk/chain/staking.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
+import { type AgentKind, DA_AGENT, STORAGE_AGENT, type StakeWish, type Step } from '../agent-kind.ts'
 import { parseAmount, parseBytes, parseCount, parseUrl } from '../amount.ts'
 import { ask } from '../ask.ts'
 import { updateEnvFile } from '../env-file.ts'
@@ -26,6 +25,7 @@ type InitOptions = {
   host?: string
   port?: number
   stake?: bigint
+  bond?: bigint
   capacity?: number
   importKey?: string
   passwordFile?: string
@@ -43,18 +43,43 @@ const DEFAULT_CAPACITY_BYTES = 100e9
 const PENDING_TIMEOUT_MS = 120_000
 const POLL_MS = 250
 
-const HELP = `
+const NO_STAKE: Record<AgentKind['name'], string> = {
+  storage: 'nobody seals with an operator without stake: zerog stake deposit AMOUNT --allocate',
+  da: 'without stake it has no seat: zerog stake deposit AMOUNT --allocate --service da',
+}
+
+const NOTES = `
 Settings that .env in this folder (or the environment) names already stay as they are unless an option changes them. The
 key is never replaced. Run it again after any failure, or to change the URL: it sends only what the chain still lacks.
 
 Example:
-  RPC_URL=https://… zerog agent init storage --public-url https://store.example --port 5678 --stake 100 --capacity 2TB`
+`
+
+const STORAGE_EXAMPLE =
+  '  RPC_URL=https://… zerog agent init storage --public-url https://store.example --port 5678 --stake 100 --capacity 2TB'
+const DA_EXAMPLE =
+  '  RPC_URL=https://… zerog agent init da --public-url https://da.example --port 5679 --stake 100 --capacity 2TB'
 
 /** `zerog agent init storage`: an operator's first hour. Safe to run again: it goes on where it stopped. */
 export function initStorageCommand(): Command {
-  return new Command('storage')
+  return initCommand(STORAGE_AGENT).addHelpText('after', `${NOTES}${STORAGE_EXAMPLE}`)
+}
+
+/** `zerog agent init da`: the first hour of a node and disperser. */
+export function initDaCommand(): Command {
+  return initCommand(DA_AGENT)
+    .option(
+      '--bond <amount>',
+      "coins of a disperser's bond; what the network asks by default, 0 for a node alone",
+      parseAmount,
+    )
+    .addHelpText('after', `${NOTES}${DA_EXAMPLE}`)
+}
+
+function initCommand(kind: AgentKind): Command {
+  return new Command(kind.name)
     .description('make or import a key, write .env, check, stake, register the endpoint')
-    .option('--data-dir <folder>', 'folder of keys, database and shards (default: data)')
+    .option('--data-dir <folder>', `folder of keys, database and ${kind.capacityOf} (default: data)`)
     .option(
       '--public-url <url>',
       'URL under which others reach this agent; asked for if missing',
@@ -62,8 +87,16 @@ export function initStorageCommand(): Command {
     )
     .option('--host <address>', 'address to listen on (default: 0.0.0.0)')
     .option('--port <port>', `port to listen on (default: ${DEFAULT_PORT})`, parseCount('--port', 1, 65_535))
-    .option('--stake <amount>', 'coins to have behind storage in all; asked for if missing', parseAmount)
-    .option('--capacity <bytes>', 'room for shards, such as 500GB (default: 100GB)', parseBytes('--capacity'))
+    .option(
+      '--stake <amount>',
+      `coins to have behind ${kind.behind} in all; asked for if missing`,
+      parseAmount,
+    )
+    .option(
+      '--capacity <bytes>',
+      `room for ${kind.capacityOf}, such as 500GB (default: 100GB)`,
+      parseBytes('--capacity'),
+    )
     .option('--import-key <file>', 'file with a private key in hex to import; default: a new key')
     .option(
       '--password-file <file>',
@@ -71,15 +104,19 @@ export function initStorageCommand(): Command {
     )
     .option('--metadata <uri>', 'URI that describes the operator', '')
     .option('--skip-reachability', 'do not check that the URL leads here')
-    .addHelpText('after', HELP)
     .action(
       withSession((session, output, _args: [], options: InitOptions) =>
-        initStorage(session, output, options),
+        initAgent(session, output, { ...options, kind }),
       ),
     )
 }
 
-async function initStorage(session: Session, output: Output, options: InitOptions): Promise<void> {
+async function initAgent(
+  session: Session,
+  output: Output,
+  options: InitOptions & { kind: AgentKind },
+): Promise<void> {
+  const { kind } = options
   const { chain, config, signal } = session
   output.note(`chain       id ${chain.chainId} at ${config.RPC_URL}`)
   const dataDir = resolve(options.dataDir ?? config.DATA_DIR ?? 'data')
@@ -101,30 +138,31 @@ async function initStorage(session: Session, output: Output, options: InitOption
   const stakeWei =
     options.stake ??
     parseAmount(
-      await ask('How many coins to have behind storage? ', {
+      await ask(`How many coins to have behind ${kind.behind}? `, {
         flag: '--stake',
-        fallback: formatEther((await readAllocation(chain, { operator })).backingWei),
+        fallback: formatEther(await kind.backingWei(chain, operator)),
       }),
     )
   await awaitPending(session, operator)
-  const steps = await missingSteps(chain, { operator, publicUrl, stakeWei, metadata: options.metadata })
+  const steps = await missingSteps(chain, {
+    ...{ kind, operator, publicUrl, stakeWei },
+    ...{ bondWei: options.bond, metadata: options.metadata },
+  })
   await checkFunds(chain, operator, steps)
   const sender = await signerSender(chain, key.wallet.connect(chain.provider))
   for (const { label, call } of steps) {
     const receipt = await sendCall(sender, { ...call, label, signal })
     output.note(`${label.padEnd(11)} ${receipt.hash}`)
   }
-  const { backingWei } = await readAllocation(chain, { operator })
+  const backingWei = await kind.backingWei(chain, operator)
   const { keystoreFile } = key
   output.result(
     { operator, publicUrl, keystoreFile, dataDir, backingWei, sent: steps.map(({ label }) => label) },
     [
-      `operator ${operator} is ready, with ${formatWei(backingWei)} behind storage`,
-      ...(backingWei === 0n
-        ? ['nobody seals with an operator without stake: zerog stake deposit AMOUNT --allocate']
-        : []),
+      `operator ${operator} is ready, with ${formatWei(backingWei)} behind ${kind.behind}`,
+      ...(backingWei === 0n ? [NO_STAKE[kind.name]] : []),
       `keep safe: ${[keystoreFile, key.passwordFile].filter(Boolean).join(' and ')}`,
-      'run it:    zerog agent storage',
+      `run it:    zerog agent ${kind.name}`,
       'check it:  zerog doctor',
     ],
   )
@@ -132,10 +170,13 @@ async function initStorage(session: Session, output: Output, options: InitOption
 
 async function settingsOf(
   { chain, config }: Session,
-  options: InitOptions & { dataDir: string; operator: string },
+  options: InitOptions & { kind: AgentKind; dataDir: string; operator: string },
 ): Promise<Settings> {
   const { operator, dataDir } = options
-  const known = options.publicUrl ?? config.PUBLIC_URL ?? (await readOperator(chain, operator)).endpoint
+  const known =
+    options.publicUrl ??
+    config.PUBLIC_URL ??
+    (await readOperator(chain, operator, { service: options.kind.service })).endpoint
   const url =
     known === '' ? await ask('URL under which others reach this agent: ', { flag: '--public-url' }) : known
   return {
@@ -197,31 +238,19 @@ async function awaitPending({ chain, signal }: Session, operator: string): Promi
   }
 }
 
-type Step = { label: string; call: ChainCall }
-
 /** What the chain still lacks: a second run sends only the rest. */
 async function missingSteps(
   chain: Chain,
-  wanted: { operator: string; publicUrl: string; stakeWei: bigint; metadata: string },
+  wanted: StakeWish & { kind: AgentKind; publicUrl: string; metadata: string },
 ): Promise<Step[]> {
-  const { operator } = wanted
-  const [known, allocation, pool] = await Promise.all([
-    readOperator(chain, operator),
-    readAllocation(chain, { operator }),
-    readPool(chain, { operator, pool: 'self' }),
-  ])
+  const { kind, operator } = wanted
+  const known = await readOperator(chain, operator, { service: kind.service })
   const steps: Step[] = []
   if (!known.registered) steps.push({ label: 'registered', call: registerCall(chain, wanted.metadata) })
   if (known.endpoint !== wanted.publicUrl) {
-    steps.push({ label: 'endpoint', call: setEndpointCall(chain, wanted.publicUrl) })
+    steps.push({ label: 'endpoint', call: setEndpointCall(chain, wanted.publicUrl, kind.service) })
   }
-  const lackingWei = wanted.stakeWei > allocation.backingWei ? wanted.stakeWei - allocation.backingWei : 0n
-  if (lackingWei > pool.freeWei) {
-    steps.push({ label: 'staked', call: stakeCall(chain, lackingWei - pool.freeWei) })
-  }
-  if (lackingWei > 0n)
-    steps.push({ label: 'allocated', call: allocateCall(chain, { amountWei: lackingWei }) })
-  return steps
+  return [...steps, ...(await kind.stakeSteps(chain, wanted))]
 }
 
 async function checkFunds(chain: Chain, operator: string, steps: readonly Step[]): Promise<void> {

@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { CHECKOUT } from '../checkout.ts'
 import { runChild } from '../run-child.ts'
-import { initStorageCommand } from './agent-init.ts'
+import { initDaCommand, initStorageCommand } from './agent-init.ts'
 
-const AGENTS = { storage: join(CHECKOUT, 'dist', 'agents', 'storage', 'main.js') }
+const mainOf = (agent: string) => join(CHECKOUT, 'dist', 'agents', agent, 'main.js')
 
-const STORAGE_HELP = `
+const HELP = `
 Settings come from the environment and from .env in this folder; .env.example lists them. The agent writes JSON lines to
 standard output and runs until SIGTERM or Ctrl-C; a second signal ends it at once. It may be killed at any time.`
 
@@ -16,11 +16,17 @@ export function agentCommand(): Command {
   agent
     .command('storage')
     .description('run the storage agent with the settings of the environment and .env')
-    .addHelpText('after', STORAGE_HELP)
-    .action(() => runChild(AGENTS.storage, []))
+    .addHelpText('after', HELP)
+    .action(() => runChild(mainOf('storage'), []))
+  agent
+    .command('da')
+    .description('run the DA agent, disperser and node, with the settings of the environment and .env')
+    .addHelpText('after', HELP)
+    .action(() => runChild(mainOf('da'), []))
   agent
     .command('init')
     .description('prepare an agent: key, settings, checks, stake, endpoint')
     .addCommand(initStorageCommand())
+    .addCommand(initDaCommand())
   return agent
 }

@@ -25,9 +25,12 @@ import { newestExits } from '../exits.ts'
 import { formatWei } from '../format.ts'
 import type { Output } from '../output.ts'
 import { requireWallet, type Session, withSession } from '../session.ts'
+import { parseService, placeOfService, type StakeService } from '../stake-service.ts'
+
+type ServiceOption = { service: StakeService }
 
 const HELP = `
-To begin:   zerog stake deposit 100 --allocate
+To begin:   zerog stake deposit 100 --allocate; for data availability with --service da and --service disperser
 To leave:   zerog stake deallocate 100; after the delay: zerog stake complete, zerog stake exit; after its delay:
             zerog stake release EXIT, zerog stake withdraw. Stake that custody needs stays until the custody ends.`
 
@@ -38,14 +41,16 @@ export function stakeCommand(): Command {
     .addHelpText('after', HELP)
   stake
     .command('status')
-    .description('pools, allocation to storage and what is withdrawable')
+    .description('pools, allocation to a service and what is withdrawable')
     .argument('[operator]', 'operator; your own by default', parseAddress)
+    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
     .action(withSession(showStake))
   stake
     .command('deposit')
-    .description('add coins to your own pool')
+    .description('add coins to your own pool, or to your delegated one for --service da')
     .argument('<amount>', 'coins, such as 12.5', parseAmount)
-    .option('--allocate', 'put it behind storage at once')
+    .option('--allocate', 'put it behind the service at once')
+    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
     .action(withSession(deposit))
   stake
     .command('delegate')
@@ -59,39 +64,37 @@ export function stakeCommand(): Command {
     )
   stake
     .command('allocate')
-    .description('put free stake behind storage')
+    .description('put free stake behind a service')
     .argument('<amount>', 'coins', parseAmount)
+    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
     .action(
-      withSession((session, output, [amountWei]: [bigint]) =>
-        sendStake(session, output, 'allocated', allocateCall(session.chain, { amountWei })),
-      ),
+      withSession(async (session, output, [amountWei]: [bigint], options: ServiceOption) => {
+        const { service } = await placeOfService(session.chain, options.service)
+        await sendStake(session, output, 'allocated', allocateCall(session.chain, { amountWei, service }))
+      }),
     )
   stake
     .command('deallocate')
-    .description('ask an allocation back from storage; it stays slashable until it is completed')
+    .description('ask an allocation back from a service; it stays slashable until it is completed')
     .argument('<amount>', 'coins', parseAmount)
+    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
     .action(
-      withSession((session, output, [amountWei]: [bigint]) =>
-        sendStake(
-          session,
-          output,
-          'deallocation requested',
-          requestDeallocationCall(session.chain, { amountWei }),
-        ),
-      ),
+      withSession(async (session, output, [amountWei]: [bigint], options: ServiceOption) => {
+        const { service } = await placeOfService(session.chain, options.service)
+        const call = requestDeallocationCall(session.chain, { amountWei, service })
+        await sendStake(session, output, 'deallocation requested', call)
+      }),
     )
   stake
     .command('complete')
     .description('complete a de-allocation whose delay is over')
+    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
     .action(
-      withSession((session, output) => {
+      withSession(async (session, output, _args: [], options: ServiceOption) => {
         const operator = requireWallet(session).address
-        return sendStake(
-          session,
-          output,
-          'deallocated',
-          completeDeallocationCall(session.chain, { operator }),
-        )
+        const { service } = await placeOfService(session.chain, options.service)
+        const call = completeDeallocationCall(session.chain, { operator, service })
+        await sendStake(session, output, 'deallocated', call)
       }),
     )
   stake
@@ -123,13 +126,19 @@ export function stakeCommand(): Command {
   return stake
 }
 
-async function showStake(session: Session, output: Output, [given]: [string?]): Promise<void> {
+async function showStake(
+  session: Session,
+  output: Output,
+  [given]: [string?],
+  options: ServiceOption,
+): Promise<void> {
   const { chain } = session
+  const { service } = await placeOfService(chain, options.service)
   const operator = given ?? requireWallet(session).address
   const [self, delegated, allocation, withdrawableWei, stream, exits, head] = await Promise.all([
     readPool(chain, { operator, pool: 'self' }),
     readPool(chain, { operator, pool: 'delegated' }),
-    readAllocation(chain, { operator }),
+    readAllocation(chain, { operator, service }),
     readStakingClaimable(chain, operator),
     readProviderStream(chain, operator),
     newestExits(chain, operator),
@@ -139,11 +148,11 @@ async function showStake(session: Session, output: Output, [given]: [string?]): 
   output.result({ operator, self, delegated, allocation, withdrawableWei, stream, exits }, [
     `operator       ${operator}${stream.suspended ? '  SUSPENDED' : ''}`,
     `own pool       ${formatWei(self.tokensWei)}, ${formatWei(self.freeWei)} free`,
-    `delegated      ${formatWei(delegated.tokensWei)}`,
-    `behind storage ${formatWei(allocation.backingWei)}; custody needs ${formatWei(stream.needWei)}`,
+    `delegated      ${formatWei(delegated.tokensWei)}, ${formatWei(delegated.freeWei)} free`,
+    `behind ${options.service} ${formatWei(allocation.backingWei)}${options.service === 'storage' ? `; custody needs ${formatWei(stream.needWei)}` : ''}`,
     allocation.pendingWei === 0n
       ? 'asked back     nothing'
-      : `asked back     ${formatWei(allocation.pendingWei)}: zerog stake complete, ${at(allocation.completableAtBlock)}`,
+      : `asked back     ${formatWei(allocation.pendingWei)}: zerog stake complete${serviceFlag(options.service)}, ${at(allocation.completableAtBlock)}`,
     ...exits.map(
       ({ exitId, pool, shares, releasableAtBlock }) =>
         `exit ${exitId}${' '.repeat(Math.max(1, 10 - String(exitId).length))}${shares} shares of the ${pool} pool: zerog stake release ${exitId}, ${at(releasableAtBlock)}`,
@@ -156,15 +165,20 @@ async function deposit(
   session: Session,
   output: Output,
   [amountWei]: [bigint],
-  options: { allocate?: boolean },
+  options: ServiceOption & { allocate?: boolean },
 ): Promise<void> {
-  const staked = stakeCall(session.chain, amountWei)
+  const { chain } = session
+  const { service, pool } = await placeOfService(chain, options.service)
+  const staked =
+    pool === 'self'
+      ? stakeCall(chain, amountWei)
+      : delegateCall(chain, { operator: requireWallet(session).address, amountWei })
   if (options.allocate !== true) return await sendStake(session, output, 'staked', staked)
   const hash = await sendOne(session, 'staked', staked)
-  const allocated = allocateCall(session.chain, { amountWei })
+  const allocated = allocateCall(chain, { amountWei, service })
   const second = await sendOne(session, 'allocated', allocated).catch((error) => {
     output.note(
-      `staked (${hash}), but not allocated: go on with zerog stake allocate ${formatEther(amountWei)}`,
+      `staked (${hash}), but not allocated: go on with zerog stake allocate ${formatEther(amountWei)}${serviceFlag(options.service)}`,
     )
     throw error
   })
@@ -202,6 +216,11 @@ function sharesWorth(held: { shares: bigint; worthWei: bigint }, amountWei: bigi
   if (amountWei === held.worthWei) return held.shares
   if (amountWei < held.worthWei) return (held.shares * amountWei) / held.worthWei
   throw new ZerogError('BAD_REQUEST', `your shares of that pool are worth ${formatWei(held.worthWei)} only`)
+}
+
+/** What a further command for the same service needs. */
+function serviceFlag(service: StakeService): string {
+  return service === 'storage' ? '' : ` --service ${service}`
 }
 
 function parsePool(text: string): StakePool {
