@@ -13,7 +13,8 @@ const statusSchema = z.object({
   operator: z.string(),
   usedBytes: z.number(),
   capacityBytes: z.number(),
-  shards: z.object({ complete: z.number(), partial: z.number(), damaged: z.number() }),
+  shards: z.object({ complete: z.number(), partial: z.number(), damaged: z.number() }).optional(),
+  columns: z.object({ kept: z.number(), damaged: z.number() }).optional(),
   duties: z
     .array(
       z.object({
@@ -34,8 +35,7 @@ const MENDS: Record<string, string> = {
 
 /** Asks the agent itself: whether it is there, whose it is, and what it waits for. */
 export async function examineAgent(url: string, operator: string | undefined): Promise<Finding[]> {
-  if (url === '')
-    return [fail('agent', 'no URL is known', 'set PUBLIC_URL, or run `zerog agent init storage`')]
+  if (url === '') return [fail('agent', 'no URL is known', 'set PUBLIC_URL, or run `zerog agent init`')]
   let ready: Answer
   let status: Answer
   try {
@@ -46,14 +46,14 @@ export async function examineAgent(url: string, operator: string | undefined): P
       fail(
         'agent',
         `${url} does not answer`,
-        'start it (`zerog agent storage`), or open its port to the outside; its last log lines say why it ended',
+        'start it (`zerog agent storage` or `zerog agent da`), or open its port to the outside; its last log lines say why it ended',
       ),
     ]
   }
   const checks = readySchema.safeParse(ready.json)
   const state = statusSchema.safeParse(status.json)
-  if (!checks.success || !state.success) {
-    return [fail('agent', `${url} is no storage agent of ours`, 'correct PUBLIC_URL, or --url')]
+  if (!checks.success || !state.success || !(state.data.shards ?? state.data.columns)) {
+    return [fail('agent', `${url} is no storage or DA agent of ours`, 'correct PUBLIC_URL, or --url')]
   }
   if (operator !== undefined && state.data.operator !== operator) {
     return [
@@ -70,26 +70,31 @@ export async function examineAgent(url: string, operator: string | undefined): P
     ...waiting.map(([part, text]) =>
       fail('agent', `${url} is not ready: ${part}: ${text}`, MENDS[part] ?? 'look into its log'),
     ),
-    shardsFinding(state.data),
+    heldFinding(state.data),
     ...dutyFindings(state.data),
   ]
 }
 
 type Status = z.output<typeof statusSchema>
 
-function shardsFinding({ shards, usedBytes, capacityBytes }: Status): Finding {
-  const found = `${shards.complete} whole, ${shards.partial} arriving; ${formatBytes(usedBytes)} of ${formatBytes(capacityBytes)}`
-  if (shards.damaged > 0) {
-    const damaged = `${shards.damaged} damaged, ${found}`
+function heldFinding({ shards, columns, usedBytes, capacityBytes }: Status): Finding {
+  const what = shards === undefined ? 'columns' : 'shards'
+  const count =
+    shards === undefined
+      ? `${columns?.kept ?? 0} kept`
+      : `${shards.complete} whole, ${shards.partial} arriving`
+  const found = `${count}; ${formatBytes(usedBytes)} of ${formatBytes(capacityBytes)}`
+  const broken = (shards ?? columns)?.damaged ?? 0
+  if (broken > 0) {
+    const damaged = `${broken} damaged, ${found}`
     return warn(
-      'shards',
+      what,
       damaged,
       'the agent rebuilds them from the others; look at the disk if their number grows',
     )
   }
-  if (usedBytes > capacityBytes * 0.95)
-    return warn('shards', found, 'no room for new deals: raise CAPACITY_BYTES')
-  return ok('shards', found)
+  if (usedBytes > capacityBytes * 0.95) return warn(what, found, 'no room for more: raise CAPACITY_BYTES')
+  return ok(what, found)
 }
 
 function dutyFindings({ duties }: Status): Finding[] {
@@ -117,11 +122,7 @@ export async function examineDisk(folder: string): Promise<Finding> {
       ? ok('disk', found)
       : warn('disk', found, 'free space, or lower CAPACITY_BYTES')
   } catch {
-    return fail(
-      'disk',
-      `${folder} cannot be read`,
-      'set DATA_DIR, mount it, or run `zerog agent init storage`',
-    )
+    return fail('disk', `${folder} cannot be read`, 'set DATA_DIR, mount it, or run `zerog agent init`')
   }
 }
 

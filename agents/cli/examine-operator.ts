@@ -1,3 +1,4 @@
+import type { Chain } from '../../sdk/chain/connect.ts'
 import { readOperator } from '../../sdk/chain/operators.ts'
 import { read } from '../../sdk/chain/read.ts'
 import { readAllocation } from '../../sdk/chain/staking.ts'
@@ -33,35 +34,40 @@ export async function examineChain({ chain, provider }: Session): Promise<Findin
 
 /** Registration, balance, stake, strikes and endpoint of an operator, as the chain has them. */
 export async function examineOperator(
-  { chain, provider, config }: Session,
+  { chain, config }: Session,
   operator: string,
 ): Promise<{ findings: Finding[]; endpoint: string }> {
-  const [known, [balanceWei, fees], { backingWei }, stream, strikes] = await Promise.all([
+  const [known, balance, { backingWei }, stream, strikes] = await Promise.all([
     readOperator(chain, operator),
-    read(Promise.all([provider.getBalance(operator), provider.getFeeData()])),
+    balanceFinding(chain, operator),
     readAllocation(chain, { operator }),
     readProviderStream(chain, operator),
     readStrikes(chain, operator),
   ])
-  const lowWei = LOW_BALANCE_GAS * (fees.maxFeePerGas ?? fees.gasPrice ?? 0n)
   return {
     endpoint: known.endpoint,
     findings: [
       known.registered
         ? ok('operator', operator)
         : fail('operator', `${operator} is not registered`, 'run `zerog agent init storage`'),
-      balanceWei >= lowWei
-        ? ok('balance', formatWei(balanceWei))
-        : fail(
-            'balance',
-            `${formatWei(balanceWei)} left for gas`,
-            `send at least ${formatWeiUp(lowWei - balanceWei)} to ${operator}: without gas no draw is answered`,
-          ),
+      balance,
       stakeFinding(backingWei, stream.needWei),
       standingFinding(stream.suspended, strikes, chain.terms.maxStrikes),
-      endpointFinding(known.endpoint, config.PUBLIC_URL),
+      endpointFinding({ registered: known.endpoint, configured: config.PUBLIC_URL, agent: 'storage' }),
     ],
   }
+}
+
+/** Whether an operator can pay for the answers of some hours. */
+export async function balanceFinding({ provider }: Chain, operator: string): Promise<Finding> {
+  const [balanceWei, fees] = await read(Promise.all([provider.getBalance(operator), provider.getFeeData()]))
+  const lowWei = LOW_BALANCE_GAS * (fees.maxFeePerGas ?? fees.gasPrice ?? 0n)
+  if (balanceWei >= lowWei) return ok('balance', formatWei(balanceWei))
+  return fail(
+    'balance',
+    `${formatWei(balanceWei)} left for gas`,
+    `send at least ${formatWeiUp(lowWei - balanceWei)} to ${operator}: without gas no draw is answered`,
+  )
 }
 
 function stakeFinding(backingWei: bigint, needWei: bigint): Finding {
@@ -96,18 +102,27 @@ function standingFinding(suspended: boolean, strikes: number | bigint, maxStrike
   return ok('standing', 'no strikes')
 }
 
-function endpointFinding(registered: string, configured: string | undefined): Finding {
+/** Whether clients are sent to where the agent is. */
+export function endpointFinding({
+  registered,
+  configured,
+  agent,
+}: {
+  registered: string
+  configured: string | undefined
+  agent: 'storage' | 'da'
+}): Finding {
   if (registered === '')
     return fail(
       'endpoint',
       'no URL is registered: clients cannot find it',
-      'run `zerog agent init storage --public-url URL`',
+      `run \`zerog agent init ${agent} --public-url URL\``,
     )
   if (configured === undefined || configured === registered.replace(/\/+$/, ''))
     return ok('endpoint', registered)
   return fail(
     'endpoint',
     `clients are sent to ${registered}, PUBLIC_URL is ${configured}`,
-    `correct PUBLIC_URL, or register it: \`zerog agent init storage --public-url ${configured}\``,
+    `correct PUBLIC_URL, or register it: \`zerog agent init ${agent} --public-url ${configured}\``,
   )
 }

@@ -199,7 +199,7 @@ describe("an operator's first hour", () => {
     {
       name: 'no key',
       env: () => ({ KEYSTORE_FILE: '' }),
-      fails: [['key', /agent init storage/]],
+      fails: [['key', /agent init/]],
     },
     {
       name: 'wrong endpoint',

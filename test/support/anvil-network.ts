@@ -13,9 +13,9 @@ export type AnvilNetwork = Devnet & {
   restartChain: () => Promise<void>
 }
 
-/** The devnet of eight agents on anvil, a second and different node: it can be reorganized and restarted. */
+/** The devnet on anvil, a second and different node: it can be reorganized and restarted. */
 export async function startAnvilNetwork(
-  options: Pick<DevnetOptions, 'agentCount' | 'agentEnv'>,
+  options: Pick<DevnetOptions, 'agentCount' | 'daCount' | 'agentEnv'>,
 ): Promise<AnvilNetwork> {
   const base = tempDir()
   const stateFile = join(base, 'anvil-state.json')

@@ -1,9 +1,12 @@
 import { Command } from 'commander'
+import { connectDa, DA_SERVICE } from '../../../sdk/chain/da-chain.ts'
+import { readOperator } from '../../../sdk/chain/operators.ts'
 import type { ErrorCode } from '../../../sdk/protocol/errors.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { parseAddress, parseUrl } from '../amount.ts'
 import { loadCliConfig } from '../config.ts'
 import { examineAgent, examineDisk } from '../examine-agent.ts'
+import { examineDaOperator } from '../examine-da-operator.ts'
 import { examineChain, examineOperator } from '../examine-operator.ts'
 import { type Finding, fail, findingLines } from '../finding.ts'
 import { createOutput, knownError, type Output } from '../output.ts'
@@ -18,7 +21,9 @@ included), 1 when something fails. With --operator any operator can be examined 
 /** `zerog doctor`: finds what is wrong with an agent and says how to mend it. Exit code 1 when something fails. */
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('examine an agent: chain, key, stake, reachability, disk; says how to mend what is wrong')
+    .description(
+      'examine a storage or DA agent: chain, key, stake, reachability, disk; says how to mend what is wrong',
+    )
     .option('--url <url>', "URL of the agent; PUBLIC_URL or the registry's by default", parseUrl('--url'))
     .option('--operator <address>', "operator; your key's by default", parseAddress)
     .addHelpText('after', HELP)
@@ -63,7 +68,7 @@ async function examineSession(session: Session, options: DoctorOptions): Promise
   if (operator === undefined) return [...chain, keyMissing, ...(await examineWithoutChain(options))]
   const isOwn = operator === wallet?.address
   const known = isOwn ? session : { ...session, config: { ...config, PUBLIC_URL: undefined } }
-  const { findings, endpoint } = await examineOperator(known, operator).catch((error) => ({
+  const { findings, endpoint } = await examineAnyOperator(known, operator).catch((error) => ({
     findings: readFinding(error),
     endpoint: '',
   }))
@@ -74,6 +79,19 @@ async function examineSession(session: Session, options: DoctorOptions): Promise
     ...(await examineAgent(url, operator)),
     ...(isOwn ? [await examineDisk(config.DATA_DIR ?? 'data')] : []),
   ]
+}
+
+/** As a DA operator who serves data availability under the configured URL, or nothing else; as a storage provider otherwise. */
+async function examineAnyOperator(session: Session, operator: string) {
+  const { chain, config } = session
+  const [da, storage] = await Promise.all([
+    readOperator(chain, operator, { service: DA_SERVICE }),
+    readOperator(chain, operator),
+  ])
+  const servesHere = da.endpoint !== '' && da.endpoint.replace(/\/+$/, '') === config.PUBLIC_URL
+  if (!servesHere && (da.endpoint === '' || storage.endpoint !== ''))
+    return examineOperator(session, operator)
+  return examineDaOperator(session, await connectDa(chain, { signal: session.signal }), operator)
 }
 
 /** The agent and its disk can be looked at without the chain. */
@@ -94,7 +112,7 @@ async function examineWithoutChain(options: GlobalOptions & DoctorOptions): Prom
 const keyMissing = fail(
   'key',
   'no key is configured',
-  'set KEYSTORE_FILE and KEYSTORE_PASSWORD_FILE, run `zerog agent init storage`, or give --operator ADDRESS',
+  'set KEYSTORE_FILE and KEYSTORE_PASSWORD_FILE, run `zerog agent init`, or give --operator ADDRESS',
 )
 
 const CONNECTION_MENDS: Partial<Record<ErrorCode, { check: string; mend: string }>> = {
