@@ -40,7 +40,9 @@ class Graph:
         return names[0] if outputs == 1 else names
 
     def save(self, path: Path) -> None:
-        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.constants.values()))
+        used = {name for node in self.nodes for name in node.input}
+        constants = [tensor for name, tensor in self.constants.items() if name in used]
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, constants)
         model = helper.make_model(
             graph,
             producer_name="zerog",
@@ -52,10 +54,4 @@ class Graph:
         path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-FLOAT, INT64, INT32, UINT8, INT8 = (
-    TensorProto.FLOAT,
-    TensorProto.INT64,
-    TensorProto.INT32,
-    TensorProto.UINT8,
-    TensorProto.INT8,
-)
+FLOAT, INT64, UINT8, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8, TensorProto.BOOL
