@@ -20,8 +20,8 @@ export type DaPeers = {
   /** All commitments, from whoever has them first. Throws DA_TOO_FEW_COLUMNS when nobody has; DA_EXPIRED when all say so. */
   commitments(signal?: AbortSignal): Promise<Uint8Array[]>
   /**
-   * A column that fits the header's `cellsRoot`: from its holder, else from who holds it now and `others` more members. Without others, a holder that has been
-   * silent or sent wrong bytes is not asked. Throws what the last one did.
+   * A column that fits the header's `cellsRoot`: from its holder, else from who holds it now and `others` more members. Without others,
+   * a holder that has been silent or sent wrong bytes is not asked. Throws what the last one did.
    */
   column(
     column: number,
