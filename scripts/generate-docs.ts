@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { CHECKOUT } from '../agents/cli/checkout.ts'
+import { computeEnv } from '../agents/compute/config.ts'
 import { daEnv } from '../agents/da/config.ts'
 import { describeEnv, kernelEnv } from '../agents/kernel/config.ts'
 import { storageEnv } from '../agents/storage/config.ts'
@@ -18,6 +19,7 @@ function envExample(): string {
     ['Every agent, and the `zerog` commands', describeEnv(kernelEnv)],
     ['Storage agent', describeEnv(ownPart(storageEnv))],
     ['DA agent', describeEnv(ownPart(daEnv))],
+    ['Compute agent', describeEnv(ownPart(computeEnv))],
     ['Deployment', describeEnv(deployEnv)],
   ]
   return [

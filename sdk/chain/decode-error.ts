@@ -6,6 +6,8 @@ import {
   IDaProver__factory,
   IDataAvailability__factory,
   IFlow__factory,
+  IInferenceServing__factory,
+  ILedgerManager__factory,
   IOperatorRegistry__factory,
   IStaking__factory,
   IStorageMarket__factory,
@@ -45,6 +47,8 @@ const known = new Interface([
     IDataAvailability__factory,
     IDaProver__factory,
     IDaCourt__factory,
+    ILedgerManager__factory,
+    IInferenceServing__factory,
   ].flatMap((factory) => factory.createInterface().fragments.filter((fragment) => fragment.type === 'error')),
   ...OUTSIDE_ERRORS,
 ])

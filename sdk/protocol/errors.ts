@@ -270,6 +270,41 @@ export const ERROR_CODES = {
     65,
   ),
   DA_BUSY: row('The agent has all the blobs in hand that it takes', 'Try again shortly', 503, 75, true),
+  // Compute
+  COMPUTE_MODEL_UNKNOWN: row(
+    'The provider does not serve this model',
+    'Ask for one that /v1/models lists',
+    404,
+    66,
+  ),
+  COMPUTE_MODEL_INVALID: row(
+    'The model cannot be used',
+    'See the message; publish or choose another',
+    422,
+    65,
+  ),
+  COMPUTE_CONTEXT_TOO_LONG: row('The prompt is longer than the context', 'Send a shorter prompt', 400, 65),
+  COMPUTE_INPUT_INVALID: row('The model does not take this input', 'Correct what the message names', 400, 65),
+  COMPUTE_BALANCE_TOO_LOW: row(
+    'The account does not cover the request',
+    'Top up or raise the ceiling or cap',
+    402,
+    77,
+  ),
+  COMPUTE_GATE_CLOSED: row(
+    "The model's gate does not let this account in",
+    'Hold what the gate asks for',
+    403,
+    77,
+  ),
+  COMPUTE_BUSY: row('The provider has all the requests it takes', 'Try again shortly', 429, 75, true),
+  COMPUTE_UNAVAILABLE: row(
+    'The model does not run now',
+    'Try again shortly, or another provider',
+    503,
+    69,
+    true,
+  ),
 } as const satisfies Record<string, ErrorRow>
 
 /** A stable code of {@link ERROR_CODES}. */

@@ -1,0 +1,84 @@
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import type { ListedService } from './accounts.ts'
+import type { ReceiptBook } from './receipt-book.ts'
+import type { Caller } from './session-check.ts'
+import type { VoucherBook } from './voucher-book.ts'
+
+/** Room for one request; `release` gives it back, once. */
+export type Ticket = { release(): void }
+
+/** Lets requests in that the account can pay and the machine can take. */
+export type Admission = {
+  /**
+   * Sets `worstWei` of the account aside until the ticket is released.
+   *
+   * Errors: COMPUTE_BUSY, COMPUTE_BALANCE_TOO_LOW (meta: availableWei, neededWei).
+   */
+  enter(caller: Caller, request: { worstWei: bigint; service: ListedService }): Ticket
+  /** Requests under way. */
+  active(): number
+}
+
+export declare namespace createAdmission {
+  type Options = {
+    receipts: ReceiptBook
+    vouchers: VoucherBook
+    maxRequests: number
+    maxUserRequests: number
+  }
+}
+
+export function createAdmission(options: createAdmission.Options): Admission {
+  const { receipts, vouchers, maxRequests, maxUserRequests } = options
+  const users = new Map<string, { count: number; reservedWei: bigint }>()
+  let active = 0
+
+  function limitWei({ user, account }: Caller): bigint {
+    const balanceWei = account.balanceWei - account.pendingRefundWei
+    const ceilingWei = vouchers.ceilingWei(user, account.ceilingWei)
+    const roomWei =
+      ceilingWei > 0n ? ceilingWei - account.settledWei : account.dailyCapWei - account.spentTodayWei
+    return roomWei < balanceWei ? roomWei : balanceWei
+  }
+
+  return {
+    active: () => active,
+
+    enter(caller, { worstWei, service }) {
+      const { user, account } = caller
+      if (
+        service.inputPriceWei > account.maxInputPriceWei ||
+        service.outputPriceWei > account.maxOutputPriceWei
+      )
+        throw new ZerogError(
+          'COMPUTE_BALANCE_TOO_LOW',
+          'the prices are above the maximum that the account has set',
+          { meta: { inputPriceWei: service.inputPriceWei, outputPriceWei: service.outputPriceWei } },
+        )
+      if (active >= maxRequests) throw new ZerogError('COMPUTE_BUSY')
+      const own = users.get(user) ?? { count: 0, reservedWei: 0n }
+      if (own.count >= maxUserRequests)
+        throw new ZerogError('COMPUTE_BUSY', `${maxUserRequests} requests of this account are under way`)
+      const availableWei = limitWei(caller) - receipts.unsettledWei(user) - own.reservedWei
+      if (availableWei < worstWei)
+        throw new ZerogError(
+          'COMPUTE_BALANCE_TOO_LOW',
+          `insufficient balance: this request may cost ${worstWei} wei, the account has ${availableWei} wei left`,
+          { meta: { availableWei, neededWei: worstWei } },
+        )
+      users.set(user, { count: own.count + 1, reservedWei: own.reservedWei + worstWei })
+      active++
+      let isReleased = false
+      return {
+        release() {
+          if (isReleased) return
+          isReleased = true
+          active--
+          const now = users.get(user)
+          if (now === undefined || now.count <= 1) users.delete(user)
+          else users.set(user, { count: now.count - 1, reservedWei: now.reservedWei - worstWei })
+        },
+      }
+    },
+  }
+}

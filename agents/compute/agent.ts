@@ -1,0 +1,121 @@
+import { join } from 'node:path'
+import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
+import { connectCompute } from '../../sdk/chain/compute-chain.ts'
+import { connectChain } from '../../sdk/chain/connect.ts'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { type AgentHandle, type AgentOptions, startAgent } from '../kernel/agent.ts'
+import type { KernelContext } from '../kernel/duty.ts'
+import { crashPoint } from '../kernel/fault.ts'
+import { loadWallet } from '../kernel/keystore.ts'
+import { createAccounts } from './accounts.ts'
+import { createAdmission } from './admission.ts'
+import { addRoutes, EXPOSED_HEADERS } from './api.ts'
+import { createBilling } from './billing.ts'
+import type { ComputeConfig } from './config.ts'
+import type { ComputeContext } from './context.ts'
+import { computeDuties } from './duties/all.ts'
+import { openHeldBook } from './held-book.ts'
+import { createComputeMetrics } from './metrics.ts'
+import { startModelRuntime } from './model-runtime.ts'
+import { openModelFolder } from './model-store.ts'
+import { openReceiptBook } from './receipt-book.ts'
+import { createSessionCheck } from './session-check.ts'
+import { readProblems, warnOfProblems } from './standing.ts'
+import { openVoucherBook } from './voucher-book.ts'
+
+/** What bounds clients is the number of their requests at the same time, and their money. */
+const REQUESTS_PER_MINUTE = 600_000
+
+/** A compute provider's agent, for `runAgent` (a process of its own) or `startAgent`. Error: CONFIG_INVALID. */
+export function computeAgent(config: ComputeConfig): AgentOptions<ComputeContext> {
+  if ((config.MODEL_ROOT === undefined) === (config.MODEL_DIR === undefined))
+    throw new ZerogError('CONFIG_INVALID', 'give MODEL_ROOT or MODEL_DIR, one of the two')
+  const bookOf = async (chainId: bigint) => {
+    const book = await loadAddressBook(config.ADDRESS_BOOK ?? join('deploy', 'addresses', `${chainId}.json`))
+    if (book.chainId === chainId) return book
+    throw new ZerogError(
+      'WRONG_CHAIN',
+      `the address book is for chain ${book.chainId}, the RPC serves ${chainId}`,
+    )
+  }
+
+  return {
+    name: 'compute',
+    config,
+    duties: computeDuties(config),
+    routes: addRoutes,
+    exposedHeaders: EXPOSED_HEADERS,
+    limits: {
+      perMinute: REQUESTS_PER_MINUTE,
+      bodyBytes: config.MAX_BODY_BYTES,
+      // Admission answers first, in the form that clients know; this is for those that are not let in.
+      concurrent: config.QUEUE_REQUESTS * 2,
+    },
+
+    async addresses(chainId) {
+      const { contracts } = await bookOf(chainId)
+      const entries = Object.entries(contracts)
+      return Object.fromEntries(entries.flatMap(([name, entry]) => (entry ? [[name, entry.address]] : [])))
+    },
+
+    async makeContext(kernel: KernelContext): Promise<ComputeContext> {
+      const { provider, store, signal, self, log } = kernel
+      const [addressBook, wallet] = await Promise.all([bookOf(kernel.chainId), loadWallet(config)])
+      const chain = await connectCompute(await connectChain({ provider, addressBook, signal }), { signal })
+      const receipts = openReceiptBook(store)
+      const vouchers = openVoucherBook(store)
+      const accounts = createAccounts({ chain, provider: self, cacheMs: config.ACCOUNT_CACHE_MS, signal })
+      const admission = createAdmission({
+        ...{ receipts, vouchers },
+        maxRequests: config.QUEUE_REQUESTS,
+        maxUserRequests: config.USER_REQUESTS,
+      })
+      const computeMetrics = createComputeMetrics(kernel.metrics.registry, {
+        activeRequests: admission.active,
+        unsettledWei: receipts.totalUnsettledWei,
+        isReady: () => runtime.state().state === 'ready',
+      })
+      const runtime = startModelRuntime({
+        ...{ config, log, signal },
+        openFolder: (abort) => openModelFolder({ config, chain, log, signal: abort }),
+        onRestart: () => computeMetrics.restarts.inc(),
+      })
+      void warnOfProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal, log })
+      return {
+        ...kernel,
+        ...{ config, chain, wallet, runtime, accounts, receipts, vouchers, admission, computeMetrics },
+        held: openHeldBook(store),
+        checkSession: createSessionCheck({ accounts, provider: self }),
+        bill: createBilling({ receipts, wallet }),
+        crashPoint: (name: string) => crashPoint(name, config.DATA_DIR),
+      }
+    },
+
+    followers: ({ held, chain, self }) => [held.follower(chain.book, self)],
+
+    async status({ runtime, admission, receipts, chain, self, signal }) {
+      const state = runtime.state()
+      const served = state.state === 'ready' ? runtime.current() : undefined
+      return {
+        model: {
+          id: config.MODEL_ID,
+          ...state,
+          ...(served && { kind: served.kind, executionProvider: served.worker.graph.executionProvider }),
+          manifestRoot: served?.folder.manifestRoot,
+        },
+        activeRequests: admission.active(),
+        unsettledWei: receipts.totalUnsettledWei(),
+        problems: await readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }).catch(() => [
+          'the chain RPC does not answer',
+        ]),
+      }
+    },
+
+    close: ({ runtime }) => runtime.stop(),
+  }
+}
+
+/** Starts a compute agent in this process. Errors: those of the kernel's `startAgent`, ADDRESS_BOOK_INVALID. */
+export function startComputeAgent(config: ComputeConfig): Promise<AgentHandle<ComputeContext>> {
+  return startAgent(computeAgent(config))
+}

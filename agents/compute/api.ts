@@ -1,0 +1,35 @@
+import type { HttpServer } from '../kernel/http.ts'
+import { toJson } from '../kernel/http.ts'
+import type { ComputeContext } from './context.ts'
+import { addInfoRoutes } from './info-routes.ts'
+import { asComputeError, sendError } from './openai-error.ts'
+import { addTensorRoutes } from './tensor-routes.ts'
+import { addTextRoutes } from './text-routes.ts'
+
+/** Response headers that browsers may read. */
+export const EXPOSED_HEADERS = ['zg-res-key', 'provider']
+
+/** The provider's HTTP API: that of public compute providers, with errors in OpenAI's form. */
+export async function addRoutes(server: HttpServer, ctx: ComputeContext): Promise<void> {
+  await server.register(async (scope) => {
+    scope.setReplySerializer(toJson)
+    // The hash of a request is over its bytes, so nobody parses them first.
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: ctx.config.MAX_BODY_BYTES },
+      (_, body, done) => done(null, body),
+    )
+    scope.setErrorHandler((error, request, reply) => {
+      const known = asComputeError(error)
+      ctx.metrics.errors.inc({ code: known.code })
+      ctx.computeMetrics.requests.inc({ route: request.routeOptions.url ?? 'other', outcome: known.code })
+      if (known.code === 'INTERNAL')
+        ctx.log.warn({ path: request.routeOptions.url, err: error }, 'request failed')
+      return sendError(reply, known)
+    })
+    addTextRoutes(scope, ctx)
+    addTensorRoutes(scope, ctx)
+    addInfoRoutes(scope, ctx)
+  })
+}

@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { envAddress, envBigInt, envInteger, kernelEnv } from '../kernel/config.ts'
+
+const MIB = 1024 * 1024
+
+/** The variables of a compute agent, on top of those that every agent shares. */
+export const computeEnv = kernelEnv.extend({
+  MODEL_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, 'a name such as zerog/chat-mini')
+    .describe('Id of the model that is served, as clients ask for it'),
+  MODEL_ROOT: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{64}$/, 'the root of a manifest: 0x and 64 hex digits')
+    .transform((root) => root.toLowerCase())
+    .optional()
+    .describe("Root in storage of the model's manifest"),
+  MODEL_DIR: z
+    .string()
+    .optional()
+    .describe('Folder with the model, in place of MODEL_ROOT: for models that are not in storage'),
+  MODEL_FILE: z
+    .string()
+    .optional()
+    .describe('The graph inside the folder; by default onnx/model.onnx, else onnx/model_quantized.onnx'),
+  EXECUTION_PROVIDER: z
+    .enum(['auto', 'cuda', 'webgpu', 'cpu'], 'auto, cuda, webgpu or cpu')
+    .default('auto')
+    .describe('Where the model runs; auto takes the first of cuda, webgpu, cpu that loads it'),
+  THREADS: envInteger(0, 1024)
+    .default(0)
+    .describe('Threads of one operator on the CPU; 0 lets the runtime choose'),
+  MAX_SEQUENCES: envInteger(1, 1024).default(32).describe('Texts generated in one batch'),
+  MAX_ROWS: envInteger(1, 65_536).default(256).describe('Rows of raw requests that are run in one batch'),
+  WORKER_SILENCE_MS: envInteger(1000, 3_600_000)
+    .default(120_000)
+    .describe('A model process that works and says nothing for this long is replaced'),
+  SERVICE_TYPE: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('Service type on chain; by default chatbot, embedding or tensor, as the model is'),
+  VERIFIABILITY: z.string().max(64).default('OpML').describe('Verifiability on chain'),
+  INPUT_PRICE_WEI: envBigInt()
+    .default(1_000_000_000n)
+    .describe('Price of an input unit (token or row), in wei'),
+  OUTPUT_PRICE_WEI: envBigInt().default(2_000_000_000n).describe('Price of an output unit, in wei'),
+  MAX_BODY_BYTES: envInteger(1024, 1024 * MIB)
+    .default(8 * MIB)
+    .describe('Largest body of a request'),
+  DEFAULT_MAX_TOKENS: envInteger(1)
+    .default(256)
+    .describe('Tokens of an answer that asks for no other number'),
+  USER_REQUESTS: envInteger(1).default(16).describe('Requests of one account at the same time'),
+  QUEUE_REQUESTS: envInteger(1).default(512).describe('Requests at the same time, running and waiting'),
+  REQUEST_TIMEOUT_MS: envInteger(1000, 3_600_000)
+    .default(300_000)
+    .describe('Longest time that one answer may take'),
+  ACCOUNT_CACHE_MS: envInteger(0, 600_000)
+    .default(2000)
+    .describe(
+      'An account is read from the chain again when older than this; a revoked key works no longer than ten times this',
+    ),
+  SETTLE_INTERVAL_SEC: envInteger(1).default(300).describe('Receipts are settled at least this often'),
+  SETTLE_AMOUNT_WEI: envBigInt()
+    .default(1_000_000_000_000_000_000n)
+    .describe('Receipts are settled at once when they come to this much'),
+  RECEIPT_KEEP_SEC: envInteger(60)
+    .default(30 * 24 * 3600)
+    .describe('Settled receipts and signatures are kept this long'),
+  MIN_WITHDRAW_WEI: envBigInt()
+    .default(0n)
+    .describe('Least earnings worth withdrawing; never below the cost of it'),
+  PAYOUT_ADDRESS: envAddress().optional().describe('Where the earnings go; the operator itself when not set'),
+})
+
+export type ComputeConfig = z.output<typeof computeEnv>

@@ -1,0 +1,59 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import type { ListedService } from './accounts.ts'
+import type { Ticket } from './admission.ts'
+import type { BilledRequest } from './billing.ts'
+import type { ComputeContext } from './context.ts'
+import type { Caller } from './session-check.ts'
+
+/** A request that was let in; its ticket must be released. */
+export type AdmittedRequest = { readonly billed: BilledRequest; readonly ticket: Ticket }
+
+/** The raw body: what its hash in the receipt covers. */
+export function readBody({ body }: FastifyRequest): Uint8Array {
+  if (body instanceof Uint8Array && body.length > 0) return body
+  throw new ZerogError('BAD_REQUEST', 'the request has no body')
+}
+
+/** Throws COMPUTE_MODEL_UNKNOWN unless the model is the one served; none means that one. */
+export function checkModel({ config }: ComputeContext, model: string | undefined): void {
+  if (model === undefined || model === '' || model === config.MODEL_ID) return
+  const message = `the model ${JSON.stringify(model)} is not served here; ask for ${config.MODEL_ID}`
+  throw new ZerogError('COMPUTE_MODEL_UNKNOWN', message, { meta: { param: 'model' } })
+}
+
+/** Lets a request in. Errors: those of `Admission.enter`. */
+export function admit(
+  ctx: ComputeContext,
+  options: { caller: Caller; service: ListedService; worstWei: bigint; body: Uint8Array; idPrefix: string },
+): AdmittedRequest {
+  const { caller, service, worstWei, body, idPrefix } = options
+  const ticket = ctx.admission.enter(caller, { worstWei, service })
+  return {
+    ticket,
+    billed: {
+      ...{ caller, service },
+      chatId: idPrefix + randomBytes(16).toString('hex'),
+      model: ctx.config.MODEL_ID,
+      requestSha256: createHash('sha256').update(body).digest('hex'),
+    },
+  }
+}
+
+/** Aborts when the client goes away, the time is over or the agent stops. */
+export function requestSignal({ config, signal }: ComputeContext, reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  const late = new ZerogError('TIMEOUT', `an answer may take ${config.REQUEST_TIMEOUT_MS} ms`)
+  const timer = setTimeout(() => controller.abort(late), config.REQUEST_TIMEOUT_MS)
+  const onStop = () => controller.abort(new ZerogError('COMPUTE_UNAVAILABLE', 'the provider is stopping'))
+  signal.addEventListener('abort', onStop, { once: true })
+  // Fires once, at the end of every answer too.
+  reply.raw.once('close', () => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onStop)
+    controller.abort(new ZerogError('ABORTED', 'the client went away'))
+  })
+  if (reply.raw.destroyed) controller.abort(new ZerogError('ABORTED', 'the client went away'))
+  return controller.signal
+}

@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
+import {
+  type PlainTensor,
+  TENSOR_TYPES,
+  type TensorSpec,
+  type Tensors,
+  type TensorType,
+  type TensorValues,
+} from './worker/messages.ts'
+
+const tensorSchema = z.strictObject({
+  type: z.enum(TENSOR_TYPES, `one of ${TENSOR_TYPES.join(', ')}`).optional(),
+  dims: z.array(z.number().int().nonnegative()).max(16),
+  /** Numbers in row-major order (64-bit ones also as decimal texts), or base64 of their bytes, little-endian. */
+  data: z.union([z.string(), z.array(z.union([z.number(), z.string(), z.boolean()]))]),
+})
+
+/** Body of /v1/proxy/infer. */
+export const inferSchema = z.strictObject({
+  model: z.string().max(256).optional(),
+  inputs: z.record(z.string().max(256), tensorSchema),
+  /** How the outputs' data comes: a list of numbers, or base64. */
+  encoding: z.enum(['json', 'base64'], 'json or base64').default('json'),
+})
+
+export type InferBody = z.output<typeof inferSchema>
+
+const ARRAYS = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const satisfies Record<TensorType, unknown>
+
+const RANGES: Partial<Record<TensorType, readonly [bigint, bigint]>> = {
+  int8: [-(2n ** 7n), 2n ** 7n - 1n],
+  uint8: [0n, 2n ** 8n - 1n],
+  int16: [-(2n ** 15n), 2n ** 15n - 1n],
+  uint16: [0n, 2n ** 16n - 1n],
+  int32: [-(2n ** 31n), 2n ** 31n - 1n],
+  uint32: [0n, 2n ** 32n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint64: [0n, 2n ** 64n - 1n],
+  bool: [0n, 1n],
+}
+
+/**
+ * Reads the tensors of a request and holds them against what the graph takes: names, types, dimensions, count, finite
+ * numbers. Errors: COMPUTE_INPUT_INVALID that names the input.
+ */
+export function readTensors(inputs: InferBody['inputs'], specs: readonly TensorSpec[]): Tensors {
+  const wanted = new Set(specs.map(({ name }) => name))
+  const foreign = Object.keys(inputs).find((name) => !wanted.has(name))
+  if (foreign !== undefined)
+    throw invalid(foreign, `is not an input of the model, which takes ${[...wanted].join(', ')}`)
+  return Object.fromEntries(specs.map((spec) => [spec.name, readTensor(spec, inputs[spec.name])]))
+}
+
+/** Rows of a request: the first dimension of its first input, at least 1. */
+export function rowsOf(tensors: Tensors): number {
+  return Math.max(1, Object.values(tensors)[0]?.dims[0] ?? 1)
+}
+
+/** Tensors as a response carries them. */
+export function writeTensors(tensors: Tensors, encoding: InferBody['encoding']): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { type, dims, data }]) => [
+      name,
+      { type, dims, data: encoding === 'base64' ? toBase64(data) : toList(data) },
+    ]),
+  )
+}
+
+function readTensor(spec: TensorSpec, given: InferBody['inputs'][string] | undefined): PlainTensor {
+  const { name } = spec
+  if (given === undefined) throw invalid(name, 'is missing')
+  const type = TENSOR_TYPES.find((known) => known === spec.type)
+  if (type === undefined) throw invalid(name, `is of the type ${spec.type}, which does not travel in JSON`)
+  if (given.type !== undefined && given.type !== type)
+    throw invalid(name, `is ${given.type}, the model takes ${type}`)
+  const { dims } = given
+  const fits =
+    dims.length === spec.dims.length &&
+    dims.every((size, i) => typeof spec.dims[i] === 'string' || spec.dims[i] === size)
+  if (!fits) throw invalid(name, `has the shape [${dims}], the model takes [${spec.dims}]`)
+  const count = dims.reduce((product, size) => product * size, 1)
+  if (count === 0) throw invalid(name, 'has no elements')
+  const data =
+    typeof given.data === 'string' ? fromBase64(name, type, given.data) : fromList(name, type, given.data)
+  if (data.length !== count)
+    throw invalid(name, `has ${data.length} elements, its shape [${dims}] says ${count}`)
+  const isFloat = data instanceof Float32Array || data instanceof Float64Array
+  if (isFloat && !data.every(Number.isFinite)) throw invalid(name, 'holds a number that is not finite')
+  return { type, dims, data }
+}
+
+function fromList(
+  name: string,
+  type: TensorType,
+  list: readonly (number | string | boolean)[],
+): TensorValues {
+  if (type === 'float32' || type === 'float64') {
+    const values = new ARRAYS[type](list.length)
+    list.forEach((item, i) => {
+      if (typeof item !== 'number')
+        throw invalid(name, `holds ${JSON.stringify(item)} where a number belongs`)
+      values[i] = item
+    })
+    return values
+  }
+  const [least, most] = RANGES[type] ?? [0n, 0n]
+  const integers = list.map((item) => {
+    const isWhole = typeof item !== 'string' ? Number.isInteger(Number(item)) : /^-?\d{1,20}$/.test(item)
+    const value = isWhole ? BigInt(item) : undefined
+    if (value === undefined || value < least || value > most)
+      throw invalid(name, `holds ${JSON.stringify(item)}, which is no ${type}`)
+    return value
+  })
+  if (type === 'int64' || type === 'uint64') return new ARRAYS[type](integers)
+  return new ARRAYS[type](integers.map(Number))
+}
+
+function fromBase64(name: string, type: TensorType, text: string): TensorValues {
+  const bytes = Buffer.from(text, 'base64')
+  const size = ARRAYS[type].BYTES_PER_ELEMENT
+  if (bytes.length % size !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
+    throw invalid(name, `holds data that is not base64 of ${type} elements`)
+  // A copy of its own: views of 64-bit numbers need an offset that small buffers of the pool do not have.
+  const own = new Uint8Array(bytes).buffer
+  return new ARRAYS[type](own)
+}
+
+function toList(data: TensorValues): (number | string)[] {
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Array.from(data, String)
+  // JSON has no infinities: they travel by name.
+  return Array.from(data, (value) => (Number.isFinite(value) ? value : String(value)))
+}
+
+function toBase64(data: TensorValues): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')
+}
+
+function invalid(name: string, problem: string): ZerogError {
+  return new ZerogError('COMPUTE_INPUT_INVALID', `the input ${name} ${problem}`, {
+    meta: { param: `inputs.${name}` },
+  })
+}

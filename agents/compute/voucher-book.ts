@@ -1,0 +1,91 @@
+import type { Voucher } from '../../sdk/protocol/voucher.ts'
+import type { Store } from '../kernel/store.ts'
+
+export type SignedVoucher = { readonly voucher: Voucher; readonly signature: string }
+
+/** The newest voucher of each user that waits to be posted. */
+export type VoucherBook = {
+  /** Keeps a voucher whose signature was checked, if its ceiling is above the one kept. */
+  keep(signed: SignedVoucher): boolean
+  find(user: string): SignedVoucher | undefined
+  all(): SignedVoucher[]
+  /** The ceiling to count on: that of the chain, or of a voucher that can still be posted. */
+  ceilingWei(user: string, onChainWei: bigint): bigint
+  /** Forgets it once the chain has it, or never will. */
+  drop(user: string, ceilingWei: bigint): void
+}
+
+const STEPS = [
+  `CREATE TABLE compute_voucher (
+     user TEXT PRIMARY KEY,
+     ceiling_wei TEXT NOT NULL,
+     provider TEXT NOT NULL,
+     input_price_wei TEXT NOT NULL,
+     output_price_wei TEXT NOT NULL,
+     model_root TEXT NOT NULL,
+     valid_until INTEGER NOT NULL,
+     signature TEXT NOT NULL
+   ) STRICT;`,
+]
+
+/** A voucher that expires sooner than this may not make it to the chain. */
+const POSTING_SEC = 60
+
+type Row = {
+  user: string
+  ceiling_wei: string
+  provider: string
+  input_price_wei: string
+  output_price_wei: string
+  model_root: string
+  valid_until: number
+  signature: string
+}
+
+export function openVoucherBook(store: Store): VoucherBook {
+  store.migrate('compute-vouchers', STEPS)
+  const kept = new Map(
+    store.all<Row>('SELECT * FROM compute_voucher').map((row) => [row.user, signedVoucher(row)]),
+  )
+  return {
+    keep(signed) {
+      const { voucher, signature } = signed
+      const known = kept.get(voucher.user)
+      if (known && known.voucher.ceilingWei >= voucher.ceilingWei) return false
+      store.run(
+        'INSERT OR REPLACE INTO compute_voucher VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        ...[voucher.user, String(voucher.ceilingWei), voucher.provider, String(voucher.inputPriceWei)],
+        ...[String(voucher.outputPriceWei), voucher.modelRoot, Number(voucher.validUntilSec), signature],
+      )
+      kept.set(voucher.user, signed)
+      return true
+    },
+    find: (user) => kept.get(user),
+    all: () => [...kept.values()],
+    ceilingWei(user, onChainWei) {
+      const voucher = kept.get(user)?.voucher
+      const isGood = voucher && Number(voucher.validUntilSec) > Date.now() / 1000 + POSTING_SEC
+      return isGood && voucher.ceilingWei > onChainWei ? voucher.ceilingWei : onChainWei
+    },
+    drop(user, ceilingWei) {
+      if (kept.get(user)?.voucher.ceilingWei !== ceilingWei) return
+      store.run('DELETE FROM compute_voucher WHERE user = ?', user)
+      kept.delete(user)
+    },
+  }
+}
+
+function signedVoucher(row: Row): SignedVoucher {
+  return {
+    voucher: {
+      user: row.user,
+      provider: row.provider,
+      ceilingWei: BigInt(row.ceiling_wei),
+      inputPriceWei: BigInt(row.input_price_wei),
+      outputPriceWei: BigInt(row.output_price_wei),
+      modelRoot: row.model_root,
+      validUntilSec: BigInt(row.valid_until),
+    },
+    signature: row.signature,
+  }
+}

@@ -1,0 +1,197 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node'
+import {
+  type CacheRow,
+  type CacheShape,
+  emptyCache,
+  gatherRows,
+  type KvCache,
+  presentCache,
+} from './kv-cache.ts'
+import type { GenerateJob, TokenStep } from './messages.ts'
+import { sampleToken } from './sample-token.ts'
+
+export declare namespace createGenerator {
+  type Options = {
+    session: InferenceSession
+    cache: CacheShape
+    /** Sequences in one batch. */
+    maxSequences: number
+    onSteps: (steps: TokenStep[]) => void
+    onFailed: (id: number, error: unknown) => void
+  }
+}
+
+/** Generates many texts at once. */
+export type Generator = {
+  add(job: GenerateJob): void
+  /** Its tokens end; the row is freed at the next chance. */
+  cancel(id: number): void
+  isIdle(): boolean
+  /** Runs the graph once: a prefill when somebody waits and there is room, else one token of everybody. */
+  step(): Promise<void>
+}
+
+/** A running text. `length` counts the tokens in the cache. */
+type Sequence = {
+  readonly job: GenerateJob
+  length: number
+  last: number
+  produced: number
+  isOver: boolean
+}
+
+/** Tokens of one prefill together: newcomers must not hold up the others for long. */
+const PREFILL_TOKENS = 2048
+/** Rows of ended texts are computed on up to this share of the batch before the cache is packed anew. */
+const MAX_DEAD_SHARE = 0.25
+
+/**
+ * Continuous batching over a decoder with a key-value cache: newcomers are prefilled together, padded on the left, and
+ * join the running batch; who ends leaves it. The outputs of a step are the inputs of the next one without a copy; the
+ * cache is copied only when rows come or many have gone.
+ */
+export function createGenerator(options: createGenerator.Options): Generator {
+  const { session, cache: shape, maxSequences, onSteps, onFailed } = options
+  const waiting: GenerateJob[] = []
+  const takesPositions = session.inputNames.includes('position_ids')
+  let rows: Sequence[] = []
+  let cache: KvCache = emptyCache(shape, 0)
+
+  const living = () => rows.filter(({ isOver }) => !isOver)
+
+  async function run(
+    inputs: { ids: number[][]; mask: number[][]; positions: number[][] },
+    past: KvCache,
+  ): Promise<{ logits: Tensor; present: KvCache }> {
+    const outputs = await session.run({
+      input_ids: integers(inputs.ids),
+      attention_mask: integers(inputs.mask),
+      ...(takesPositions ? { position_ids: integers(inputs.positions) } : {}),
+      ...past.tensors,
+    })
+    const { logits } = outputs
+    if (logits === undefined || !(logits.data instanceof Float32Array))
+      throw new Error('the graph gives no logits in float32')
+    return { logits, present: presentCache(shape, outputs, past.width + (inputs.ids[0]?.length ?? 0)) }
+  }
+
+  /** Chooses the next token of every row from the last position of its logits. */
+  function choose(sequences: readonly Sequence[], logits: Tensor): void {
+    const [, positions = 1, vocabulary = 0] = logits.dims
+    const steps: TokenStep[] = []
+    sequences.forEach((sequence, row) => {
+      if (sequence.isOver) return
+      const { job } = sequence
+      const start = ((row + 1) * positions - 1) * vocabulary
+      const picked = { data: logits.data as Float32Array, start, length: vocabulary }
+      const token = sampleToken(picked, job.sampling, sequence.produced)
+      sequence.last = token
+      sequence.produced++
+      const isEnd = job.endIds.includes(token)
+      const isFull = sequence.produced >= job.maxTokens
+      sequence.isOver = isEnd || isFull
+      const end = isEnd ? 'stop' : 'length'
+      steps.push({ id: job.id, token, ...(sequence.isOver ? { end } : {}) })
+    })
+    onSteps(steps)
+  }
+
+  function takeNewcomers(room: number): GenerateJob[] {
+    let width = 0
+    let count = 0
+    for (const { promptIds } of waiting) {
+      const wider = Math.max(width, promptIds.length)
+      if (count === room || (count > 0 && wider * (count + 1) > PREFILL_TOKENS)) break
+      width = wider
+      count++
+    }
+    return waiting.splice(0, count)
+  }
+
+  async function prefill(jobs: readonly GenerateJob[]): Promise<void> {
+    const width = Math.max(...jobs.map(({ promptIds }) => promptIds.length))
+    const padded = ({ promptIds }: GenerateJob, value: (at: number) => number) => {
+      const pad = width - promptIds.length
+      return Array.from({ length: width }, (_, i) => (i < pad ? 0 : value(i - pad)))
+    }
+    const inputs = {
+      ids: jobs.map((job) => padded(job, (at) => job.promptIds[at] ?? 0)),
+      mask: jobs.map((job) => padded(job, () => 1)),
+      positions: jobs.map((job) => padded(job, (at) => at)),
+    }
+    let result: Awaited<ReturnType<typeof run>>
+    try {
+      result = await run(inputs, emptyCache(shape, jobs.length))
+    } catch (error) {
+      for (const { id } of jobs) onFailed(id, error)
+      return
+    }
+    const added = jobs.map(
+      (job): Sequence => ({
+        ...{ job, length: job.promptIds.length, last: 0, produced: 0, isOver: false },
+      }),
+    )
+    choose(added, result.logits)
+    pack([...kept(rows, cache), ...kept(added, result.present)])
+  }
+
+  function pack(sources: readonly (CacheRow & { sequence: Sequence })[]): void {
+    rows = sources.map(({ sequence }) => sequence)
+    cache = gatherRows(shape, sources)
+  }
+
+  async function decode(): Promise<void> {
+    const positions = rows.map(({ length }) => [length])
+    const mask = rows.map(({ length }) => {
+      const pad = cache.width - length
+      return Array.from({ length: cache.width + 1 }, (_, i) => (i < pad ? 0 : 1))
+    })
+    const batch = rows
+    try {
+      const result = await run({ ids: batch.map(({ last }) => [last]), mask, positions }, cache)
+      cache = result.present
+      for (const sequence of batch) sequence.length++
+      choose(batch, result.logits)
+    } catch (error) {
+      for (const { job, isOver } of batch) if (!isOver) onFailed(job.id, error)
+      rows = []
+      cache = emptyCache(shape, 0)
+    }
+  }
+
+  return {
+    add: (job) => void waiting.push(job),
+
+    cancel(id) {
+      const at = waiting.findIndex((job) => job.id === id)
+      if (at >= 0) waiting.splice(at, 1)
+      for (const sequence of rows) if (sequence.job.id === id) sequence.isOver = true
+    },
+
+    isIdle: () => waiting.length === 0 && living().length === 0,
+
+    async step() {
+      const alive = living().length
+      const newcomers = takeNewcomers(maxSequences - alive)
+      if (newcomers.length > 0) return prefill(newcomers)
+      if (alive === 0) return pack([])
+      if (rows.length - alive > rows.length * MAX_DEAD_SHARE) pack(kept(rows, cache))
+      await decode()
+    },
+  }
+}
+
+function kept(sequences: readonly Sequence[], cache: KvCache): (CacheRow & { sequence: Sequence })[] {
+  return sequences.flatMap((sequence, row) =>
+    sequence.isOver ? [] : [{ sequence, cache, row, length: sequence.length }],
+  )
+}
+
+function integers(rows: readonly (readonly number[])[]): Tensor {
+  const width = rows[0]?.length ?? 0
+  const data = new BigInt64Array(rows.length * width)
+  rows.forEach((row, r) => {
+    for (let i = 0; i < width; i++) data[r * width + i] = BigInt(row[i] ?? 0)
+  })
+  return new Tensor('int64', data, [rows.length, width])
+}
