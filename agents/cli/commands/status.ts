@@ -13,10 +13,10 @@ import { formatTable, formatWei, shortHex } from '../format.ts'
 import type { Output } from '../output.ts'
 import { type Session, withSession } from '../session.ts'
 
-/** `zerog status`: the network at a glance. */
+/** `zerog status`: storage at a glance. */
 export function statusCommand(): Command {
   return new Command('status')
-    .description('the network at a glance: period, draws, money and providers')
+    .description('storage at a glance: period, draws, money and providers (for blobs: zerog da status)')
     .action(withSession(showStatus))
 }
 
@@ -32,7 +32,9 @@ async function showStatus({ chain, provider, signal }: Session, output: Output):
     readRound(chain, period, at),
   ])
   const providers: StorageProvider[] = []
-  for await (const found of eachProvider(chain, at)) providers.push(found)
+  // Other operators serve other things.
+  for await (const found of eachProvider(chain, at))
+    if (found.endpoint !== '' || found.backingWei > 0n) providers.push(found)
 
   output.result(
     {
