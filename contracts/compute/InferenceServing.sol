@@ -72,6 +72,7 @@ contract InferenceServing is HeldFees, EIP712, IERC165 {
         // Both codes carry the parameters as immutables: they must be the same.
         require(keccak256(abi.encode(catalog.params())) == keccak256(abi.encode(given)), InvalidParams());
         _catalog = address(catalog);
+        emit Initialized(1);
         emit ContractInitialized(owner_, given.lockSec, address(ledger));
     }
 

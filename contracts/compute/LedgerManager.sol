@@ -2,14 +2,13 @@
 pragma solidity 0.8.37;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
-import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {TransientSlot} from "@openzeppelin/contracts/utils/TransientSlot.sol";
-import {ERC165Checker} from "@openzeppelin/contracts/utils/introspection/ERC165Checker.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
-import {ILedgerManager, Ledger, ServiceInfo} from "../interfaces/ILedgerManager.sol";
+import {ILedgerManager, Ledger} from "../interfaces/ILedgerManager.sol";
 import {IServing} from "../interfaces/IServing.sol";
+import {LedgerServices} from "./LedgerServices.sol";
 
 /// @title LedgerManager
 /// @notice One balance per user, from which sub-accounts at providers are funded.
@@ -23,7 +22,7 @@ import {IServing} from "../interfaces/IServing.sol";
 /// 1. Sum of available balances = accountedWei <= balance. Coins forced on this contract are never counted.
 /// 2. Per user: total = available + sub-accounts + fees held; every service reports what leaves it (`spendFund`).
 /// 3. A ledger is deleted only when its total is zero, and its sub-accounts with it.
-contract LedgerManager is ILedgerManager, Ownable2Step {
+contract LedgerManager is LedgerServices {
     using EnumerableSet for EnumerableSet.AddressSet;
     using SafeCast for uint256;
     using TransientSlot for *;
@@ -34,33 +33,27 @@ contract LedgerManager is ILedgerManager, Ownable2Step {
         string additionalInfo;
     }
 
-    struct Registration {
-        string serviceType;
-        string version;
-        string description;
-        uint64 registeredAtSec;
-    }
-
+    /// @inheritdoc ILedgerManager
     uint256 public constant MAX_ADDITIONAL_INFO_LENGTH = 4_096;
+    /// @inheritdoc ILedgerManager
     uint256 public constant MAX_PROVIDERS_PER_BATCH = 20;
+    /// @inheritdoc ILedgerManager
     uint256 public constant MAX_PROVIDERS_PER_USER_PER_SERVICE = 50;
-    uint256 public constant MAX_SERVICES = 500;
 
+    /// @inheritdoc ILedgerManager
     uint256 public immutable MIN_ACCOUNT_BALANCE;
+    /// @inheritdoc ILedgerManager
     uint256 public immutable MIN_TRANSFER_AMOUNT;
 
     uint256 private _accountedWei;
     EnumerableSet.AddressSet private _users;
-    EnumerableSet.AddressSet private _services;
     mapping(address user => LedgerState) private _ledgers;
     mapping(address user => mapping(address service => EnumerableSet.AddressSet)) private _providers;
-    mapping(address service => Registration) private _registrations;
-    mapping(bytes32 nameHash => address service) private _byName;
-    mapping(bytes32 typeHash => address service) private _recommended;
 
     constructor(address owner_, uint256 minAccountWei, uint256 minTransferWei) Ownable(owner_) {
         MIN_ACCOUNT_BALANCE = minAccountWei;
         MIN_TRANSFER_AMOUNT = minTransferWei;
+        emit Initialized(1);
     }
 
     /// @dev A user's money moves in one call at a time: a receiver cannot come back for the same ledger.
@@ -70,11 +63,6 @@ contract LedgerManager is ILedgerManager, Ownable2Step {
         slot.tstore(true);
         _;
         slot.tstore(false);
-    }
-
-    modifier onlyService() {
-        require(_services.contains(msg.sender), CallerNotRegisteredService(msg.sender));
-        _;
     }
 
     /// @dev Services pay refunds in; whoever else sends money should use `depositFund`.
@@ -199,39 +187,6 @@ contract LedgerManager is ILedgerManager, Ownable2Step {
     }
 
     /// @inheritdoc ILedgerManager
-    function registerService(
-        string calldata serviceType,
-        string calldata version,
-        address serviceAddress,
-        string calldata description
-    ) external onlyOwner {
-        require(bytes(serviceType).length != 0, ServiceTypeRequired());
-        require(bytes(version).length != 0, VersionRequired());
-        require(serviceAddress.code.length != 0, InvalidServiceAddress(serviceAddress));
-        require(!_services.contains(serviceAddress), ServiceAlreadyRegistered(serviceAddress));
-        require(_services.length() < MAX_SERVICES, ServiceRegistryLimitReached(MAX_SERVICES));
-        string memory name = _fullName(serviceType, version);
-        bytes32 nameHash = keccak256(bytes(name));
-        require(_byName[nameHash] == address(0), ServiceNameExists(name));
-        require(
-            ERC165Checker.supportsInterface(serviceAddress, type(IServing).interfaceId),
-            ServiceMustImplementIServing(serviceAddress)
-        );
-
-        _services.add(serviceAddress);
-        _byName[nameHash] = serviceAddress;
-        _registrations[serviceAddress] = Registration(serviceType, version, description, uint64(block.timestamp));
-        emit ServiceRegistered(serviceAddress, name);
-    }
-
-    /// @inheritdoc ILedgerManager
-    function setRecommendedService(string calldata serviceType, string calldata version) external onlyOwner {
-        address service = getServiceAddressByName(_fullName(serviceType, version));
-        _recommended[keccak256(bytes(serviceType))] = service;
-        emit RecommendedServiceUpdated(serviceType, version, service);
-    }
-
-    /// @inheritdoc ILedgerManager
     function getLedger(address user) external view returns (Ledger memory) {
         _open(user);
         return _ledgerOf(user);
@@ -258,61 +213,6 @@ contract LedgerManager is ILedgerManager, Ownable2Step {
     }
 
     /// @inheritdoc ILedgerManager
-    function getServiceInfo(address serviceAddress) external view returns (ServiceInfo memory) {
-        require(_services.contains(serviceAddress), ServiceNotFound(serviceAddress));
-        return _infoOf(serviceAddress);
-    }
-
-    /// @inheritdoc ILedgerManager
-    function getAllActiveServices() external view returns (ServiceInfo[] memory infos) {
-        uint256 count = _services.length();
-        infos = new ServiceInfo[](count);
-        for (uint256 i; i < count; ++i) {
-            infos[i] = _infoOf(_services.at(i));
-        }
-    }
-
-    /// @inheritdoc ILedgerManager
-    function getAllVersions(string calldata serviceType)
-        external
-        view
-        returns (string[] memory versions, address[] memory addresses, bool[] memory isRecommendedFlags)
-    {
-        bytes32 typeHash = keccak256(bytes(serviceType));
-        address[] memory found = new address[](_services.length());
-        uint256 count;
-        for (uint256 i; i < found.length; ++i) {
-            address service = _services.at(i);
-            if (keccak256(bytes(_registrations[service].serviceType)) == typeHash) found[count++] = service;
-        }
-        versions = new string[](count);
-        addresses = new address[](count);
-        isRecommendedFlags = new bool[](count);
-        for (uint256 i; i < count; ++i) {
-            versions[i] = _registrations[found[i]].version;
-            addresses[i] = found[i];
-            isRecommendedFlags[i] = _recommended[typeHash] == found[i];
-        }
-    }
-
-    /// @inheritdoc ILedgerManager
-    function getRecommendedService(string calldata serviceType)
-        external
-        view
-        returns (string memory version, address serviceAddress)
-    {
-        serviceAddress = _recommended[keccak256(bytes(serviceType))];
-        require(serviceAddress != address(0), NoRecommendedService(serviceType));
-        version = _registrations[serviceAddress].version;
-    }
-
-    /// @inheritdoc ILedgerManager
-    function isRecommendedVersion(string calldata serviceType, string calldata version) external view returns (bool) {
-        address service = _byName[keccak256(bytes(_fullName(serviceType, version)))];
-        return service != address(0) && _recommended[keccak256(bytes(serviceType))] == service;
-    }
-
-    /// @inheritdoc ILedgerManager
     function initialized() external pure returns (bool) {
         return true;
     }
@@ -321,18 +221,6 @@ contract LedgerManager is ILedgerManager, Ownable2Step {
     function accountedWei() external view returns (uint256) {
         return _accountedWei;
     }
-
-    /// @inheritdoc ILedgerManager
-    function getServiceAddressByName(string memory serviceName) public view returns (address service) {
-        service = _byName[keccak256(bytes(serviceName))];
-        require(service != address(0), InvalidServiceType(serviceName));
-    }
-
-    /// @notice Ownership can be passed on, in two steps, but not given up.
-    function renounceOwnership() public pure override {
-        revert OwnershipNotRenounceable();
-    }
-
 
     function _deposit(address user) private {
         require(msg.value != 0, ZeroAmountNotAllowed());
@@ -384,23 +272,5 @@ contract LedgerManager is ILedgerManager, Ownable2Step {
     function _ledgerOf(address user) private view returns (Ledger memory) {
         LedgerState storage ledger = _ledgers[user];
         return Ledger(user, ledger.availableWei, ledger.totalWei, ledger.additionalInfo);
-    }
-
-    function _infoOf(address service) private view returns (ServiceInfo memory) {
-        Registration storage registration = _registrations[service];
-        return ServiceInfo({
-            serviceAddress: service,
-            serviceContract: IServing(service),
-            serviceType: registration.serviceType,
-            version: registration.version,
-            fullName: _fullName(registration.serviceType, registration.version),
-            description: registration.description,
-            isRecommended: _recommended[keccak256(bytes(registration.serviceType))] == service,
-            registeredAt: registration.registeredAtSec
-        });
-    }
-
-    function _fullName(string memory serviceType, string memory version) private pure returns (string memory) {
-        return string.concat(serviceType, "-", version);
     }
 }

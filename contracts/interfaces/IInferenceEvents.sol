@@ -157,6 +157,8 @@ interface IInferenceEvents {
     event BalanceUpdated(address indexed user, address indexed provider, uint256 amount, uint256 pendingRefund);
     event BatchBalanceUpdated(address[] users, uint256[] balances, uint256[] pendingRefunds);
     event ContractInitialized(address indexed owner, uint256 lockTime, address ledgerAddress);
+    /// @notice Once, with 1, when deployed.
+    event Initialized(uint8 version);
     event LockTimeUpdated(uint256 oldLockTime, uint256 newLockTime);
     /// @notice Part of the public ABI, never emitted: stake moves in `Staking`.
     event ProviderStakeReturned(address indexed provider, uint256 amount);

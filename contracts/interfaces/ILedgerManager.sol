@@ -30,6 +30,8 @@ interface ILedgerManager {
     event FundSpent(address indexed user, address indexed service, uint256 amount);
     /// @notice A service gave money back to `user` outside `retrieveFund`: a signed release, or a refuted fee.
     event FundReturned(address indexed user, address indexed service, uint256 amount);
+    /// @notice Once, with 1, when deployed.
+    event Initialized(uint8 version);
     event LedgerInfoUpdated(address indexed user, string additionalInfo);
     event RecommendedServiceUpdated(string serviceType, string version, address serviceAddress);
     event ServiceRegistered(address indexed serviceAddress, string serviceName);
