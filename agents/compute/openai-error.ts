@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply } from 'fastify'
-import { ZodError } from 'zod'
+import { ZodError, type z } from 'zod'
 import { ERROR_CODES, isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import { toJson } from '../kernel/http.ts'
 
@@ -20,11 +20,9 @@ const RETRY_AFTER_SEC = '1'
 export function asComputeError(error: unknown): ZerogError {
   if (isZerogError(error)) return error
   if (error instanceof ZodError) {
-    const [issue] = error.issues
-    const param = issue?.path.join('.') ?? ''
-    const message = error.issues
-      .map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
-      .join('; ')
+    const issues = error.issues.map(deepest)
+    const param = issues[0]?.path.join('.') ?? ''
+    const message = issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ')
     return new ZerogError('BAD_REQUEST', message, { cause: error, meta: { param } })
   }
   const status =
@@ -33,6 +31,13 @@ export function asComputeError(error: unknown): ZerogError {
   if (status !== undefined && status >= 400 && status < 500)
     return new ZerogError('BAD_REQUEST', error instanceof Error ? error.message : undefined, { cause: error })
   return new ZerogError('INTERNAL', undefined, { cause: error })
+}
+
+/** Of what an alternative lacks, the issue of the one that came furthest says most. */
+function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue
+  const inner = issue.errors.flat().map((one) => deepest({ ...one, path: [...issue.path, ...one.path] }))
+  return inner.reduce((best, one) => (one.path.length > best.path.length ? one : best), inner[0] ?? issue)
 }
 
 /** The body that says it. */

@@ -97,11 +97,18 @@ export async function startComputeWorld() {
       url,
       dataDir,
       isListed,
+      /** Starts the agent without waiting for its model. */
+      startUnready: async (change?: Record<string, string>) =>
+        track(await startComputeAgent(loadConfig(computeEnv, env(change)))),
       start: async (change?: Record<string, string>) => {
         const agent = track(await startComputeAgent(loadConfig(computeEnv, env(change))))
         await until('the model is loaded', () => agent.context.runtime.state().state === 'ready')
         return agent
       },
+      /** Starts the agent in a process of its own, whatever becomes of it. */
+      launch: (change?: Record<string, string>): RunningProcess =>
+        track(startProcess(process.execPath, [MAIN], { env: env(change) })),
+      /** Starts the agent in a process of its own and waits until it serves. */
       spawn: async (change?: Record<string, string>): Promise<RunningProcess> => {
         const child = track(startProcess(process.execPath, [MAIN], { env: env(change) }))
         await until('the agent serves', async () => {
