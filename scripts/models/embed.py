@@ -31,7 +31,7 @@ OUT = Path(__file__).resolve().parents[2] / "models" / "embed"
 SEED, VOCAB, LENGTH = 23, 8192, 32
 SHAPE = Shape(vocab=VOCAB, width=128, layers=2, heads=4, inner=384, positions=128)
 # First the token vectors alone, as a bag of words (cheap), then with the layers on top.
-BAG_STEPS, BAG_BATCH, STEPS, BATCH = 1500, 1024, 450, 384
+BAG_STEPS, BAG_BATCH, STEPS, BATCH = 1200, 1024, 300, 384
 TEMPERATURE = 0.05
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]"]
 
