@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 /// @dev The cheat codes that these tests use.
 interface Cheats {
     function roll(uint256 blockNumber) external;
+    function warp(uint256 timestampSec) external;
     function prank(address sender) external;
     function deal(address account, uint256 balanceWei) external;
     function addr(uint256 privateKey) external pure returns (address);
