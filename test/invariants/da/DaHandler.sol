@@ -405,9 +405,9 @@ abstract contract DaHandler is DaActors {
     /// @dev The last entry that starts at `position` or before.
     function _entryAt(uint256 position) private view returns (uint256 low) {
         low = prover.tailEntry();
-        // The round's line may have begun before the tail that holds now.
-        while (prover.entry(low).start > position) low = low / 2;
         uint256 high = prover.entryCount();
+        // The round's line may have begun before the tail that holds now, which may have passed every entry.
+        while (low == high || prover.entry(low).start > position) low = low / 2;
         while (high - low > 1) {
             uint256 middle = (low + high) / 2;
             if (prover.entry(middle).start <= position) low = middle;
