@@ -16,20 +16,31 @@ describe('refunds', () => {
   it('2: the sixth joins the fifth, whose lock begins anew; the older keep theirs', async () => {
     const user = chain.signer(2)
     const mine = ledger.connect(user)
+    const amounts = async () => (await accountOf(user.address)).refunds.map(({ amount }) => amount)
     await mine.depositFund({ value: ETHER })
-    for (let i = 1n; i <= 7n; i++) {
-      // A deposit of 10 wei re-uses nothing here: the transfer first takes back what is asked back.
-      await mine.transferFund(seller.address, SERVICE_NAME, i === 1n ? ETHER / 2n : ETHER / 1000n)
+    await mine.transferFund(seller.address, SERVICE_NAME, ETHER / 2n)
+    const allWei = ETHER / 2n
+    // Half of what was asked back last is taken into use again, and asked back once more.
+    await mine.retrieveFund([seller.address], SERVICE_NAME)
+    for (let i = 1n; i <= 5n; i++) {
+      await chain.later(20n)
+      await mine.transferFund(seller.address, SERVICE_NAME, allWei / 2n ** i)
       await mine.retrieveFund([seller.address], SERVICE_NAME)
-      await chain.later(10n)
     }
-    const { refunds, pendingRefund, balance, validRefundsLength } = await accountOf(user.address)
-    assert.ok(refunds.length <= 5 && BigInt(refunds.length) === validRefundsLength)
-    assert.equal(
-      refunds.reduce((sum, { amount }) => sum + amount, 0n),
-      pendingRefund,
-    )
-    assert.equal(pendingRefund, balance)
+    const halves = [2n, 4n, 8n, 16n].map((part) => allWei / part)
+    assert.deepEqual(await amounts(), [...halves, allWei / 16n])
+    const before = (await accountOf(user.address)).refunds.map(({ createdAt }) => createdAt)
+    assert.ok((before.at(-1) ?? 0n) >= (before.at(-2) ?? 0n) + 40n, 'the newest began anew')
+    assert.equal((await accountOf(user.address)).pendingRefund, allWei)
+
+    // A fee takes from the newest, and passes over to the one before.
+    await settle(user.address, allWei / 16n + 1n, 1n)
+    assert.deepEqual(await amounts(), [...halves.slice(0, 3), allWei / 16n - 1n])
+    // The oldest is free first.
+    await chain.later(PARAMS.lockSec + (before[0] ?? 0n) - (await chain.latest()))
+    await mine.retrieveFund([seller.address], SERVICE_NAME)
+    assert.equal((await accountOf(user.address)).refunds.length, 3)
+    assert.equal((await ledger.getLedger(user)).availableBalance, ETHER / 2n + allWei / 2n)
   })
 
   it('behavior: seven requests make at most five entries and free all after the lock', async () => {
