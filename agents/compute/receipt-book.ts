@@ -36,8 +36,10 @@ export type ReceiptBook = {
   totalUnsettledWei(): bigint
   /** When the oldest receipt with a fee was written that is not settled; undefined when all are. */
   oldestUnsettledMs(): number | undefined
-  /** Puts receipts that wait into settlements of one user and at most 64 receipts each, and returns all that are open. */
+  /** Puts receipts that wait into settlements of one user and at most 64 receipts each, and returns those that are open. */
   openSettlements(most: number): SettlementRow[]
+  /** The settlement cannot be sent now: others come first from here on. */
+  postpone(settlementId: number): void
   /** The receipts of a settlement, by nonce. */
   receiptsOf(settlementId: number): Receipt[]
   findSettlement(user: string, nonce: bigint): SettlementRow | undefined
@@ -54,8 +56,10 @@ const STEPS = [
      user TEXT NOT NULL,
      nonce INTEGER NOT NULL,
      state TEXT NOT NULL CHECK (state IN ('open', 'closed')),
+     postponed_ms INTEGER NOT NULL DEFAULT 0,
      UNIQUE (user, nonce)
    ) STRICT;
+   CREATE INDEX compute_settlement_open ON compute_settlement (postponed_ms, id) WHERE state = 'open';
    CREATE TABLE compute_receipt (
      chat_id TEXT PRIMARY KEY,
      user TEXT NOT NULL,
@@ -186,19 +190,30 @@ export function openReceiptBook(store: Store): ReceiptBook {
     unsettledWei: (user) => unsettled.get(user) ?? 0n,
     totalUnsettledWei: () => [...unsettled.values()].reduce((sum, wei) => sum + wei, 0n),
 
-    oldestUnsettledMs: () =>
-      store.get<{ oldest: number | null }>(
-        `SELECT min(written_ms) AS oldest FROM compute_receipt
-         LEFT JOIN compute_settlement ON compute_settlement.id = settlement
-         WHERE fee_wei <> '0' AND (settlement IS NULL OR state = 'open')`,
-      )?.oldest ?? undefined,
+    oldestUnsettledMs() {
+      const oldest = [
+        'settlement IS NULL',
+        "settlement IN (SELECT id FROM compute_settlement WHERE state = 'open')",
+      ].map(
+        (which) =>
+          store.get<{ oldest: number | null }>(
+            `SELECT min(written_ms) AS oldest FROM compute_receipt WHERE ${which} AND fee_wei <> '0'`,
+          )?.oldest ?? Number.POSITIVE_INFINITY,
+      )
+      const first = Math.min(...oldest)
+      return Number.isFinite(first) ? first : undefined
+    },
+
+    postpone(settlementId) {
+      store.run('UPDATE compute_settlement SET postponed_ms = ? WHERE id = ?', Date.now(), settlementId)
+    },
 
     openSettlements: (most) =>
       store.transaction((tx) => {
         assign(tx)
         return tx
           .all<{ id: number; user: string; nonce: number }>(
-            "SELECT id, user, nonce FROM compute_settlement WHERE state = 'open' ORDER BY id LIMIT ?",
+            "SELECT id, user, nonce FROM compute_settlement WHERE state = 'open' ORDER BY postponed_ms, id LIMIT ?",
             most,
           )
           .map(settlementOf)

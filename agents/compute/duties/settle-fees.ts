@@ -13,6 +13,8 @@ import { submit } from '../submit.ts'
 
 /** Settlements of one transaction: the contract's limit. */
 const MAX_SETTLEMENTS = 50
+/** What cannot be settled is looked at again after this long. */
+const PAUSE_MS = 15_000
 
 /**
  * Settles receipts by interval or amount. A settlement is written down with its receipts before anything is sent, and is
@@ -20,11 +22,13 @@ const MAX_SETTLEMENTS = 50
  * count once.
  */
 export function settleFees(config: ComputeConfig): Duty<{ sinceMs: number }, ComputeContext> {
+  let pausedUntilMs = 0
   return {
     name: 'settle-fees',
     local: true,
 
     async due({ receipts }) {
+      if (Date.now() < pausedUntilMs) return []
       const sinceMs = receipts.oldestUnsettledMs()
       if (sinceMs === undefined) return []
       const isTime = Date.now() - sinceMs >= config.SETTLE_INTERVAL_SEC * 1000
@@ -39,8 +43,9 @@ export function settleFees(config: ComputeConfig): Duty<{ sinceMs: number }, Com
       // Deep enough that no reorg takes back what is closed here.
       const blockTag = Math.max(0, ctx.head.number - config.CONFIRMATIONS)
       const left = await closeSettled(ctx, open, { blockTag })
-      const claims = await Promise.all(left.map((row) => claimOf(ctx, row)))
-      const ready = await payable(ctx, claims)
+      const ready = await payable(ctx, left)
+      // While nothing can be paid, every block would find the same.
+      if (left.length > 0 && ready.length === 0) pausedUntilMs = Date.now() + PAUSE_MS
       if (ready.length === 0) return
       const key = keccak256(toUtf8Bytes(ready.map(({ user, nonce }) => `${user}-${nonce}`).join(',')))
       const receipt = await submit(ctx, { ...settleCall(ctx.chain, ready), label: `settle-${key}` })
@@ -60,12 +65,20 @@ export function settleFees(config: ComputeConfig): Duty<{ sinceMs: number }, Com
   }
 }
 
-/** What the contract would refuse stays open: a signer that is not acknowledged may be so again later. */
-async function payable(ctx: ComputeContext, claims: readonly SettlementClaim[]): Promise<SettlementClaim[]> {
+/**
+ * The claims that would be paid. What the contract would refuse stays open: a signer that is not acknowledged may be so
+ * again later. What it would cut waits for a voucher that is about to be posted: the rest would be lost.
+ */
+async function payable(ctx: ComputeContext, rows: readonly SettlementRow[]): Promise<SettlementClaim[]> {
+  const claims = await Promise.all(rows.map((row) => claimOf(ctx, row)))
   const statuses = await previewSettlements(ctx.chain, claims, { signal: ctx.signal })
   return claims.filter(({ user }, i) => {
     const status = statuses[i]
-    if (status === 0 || status === 1) return true
+    if (status === 0) return true
+    if (status === 1 && ctx.vouchers.find(user) === undefined) return true
+    const row = rows[i]
+    if (row) ctx.receipts.postpone(row.id)
+    if (status === 1) return false
     ctx.computeMetrics.settlements.inc({ status: Number(status) })
     ctx.log.warn({ user, status }, 'settlement would be refused')
     return false
