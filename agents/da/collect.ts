@@ -1,4 +1,4 @@
-import { type BlobRecord, readBlobRecord } from '../../sdk/chain/da.ts'
+import { type BlobRecord, readBlobRecord, readConfirmation } from '../../sdk/chain/da.ts'
 import { confirmBlobCall } from '../../sdk/chain/da-calls.ts'
 import type { Committee, CommitteeMember } from '../../sdk/chain/da-committee.ts'
 import { isRevert } from '../../sdk/chain/decode-error.ts'
@@ -55,7 +55,7 @@ export async function collectAndConfirm(
   let tries = new Map<number, number>()
   let wake = Promise.withResolvers<void>()
   let softAt: number | undefined
-  let confirmed = 0
+  let tried: { signers: number; columns: bigint } | undefined
   const disperseTime = ctx.daMetrics.stepSeconds.startTimer({ step: 'disperse' })
 
   const missing = committee.members.filter(({ slot }) => !signatures.has(slot))
@@ -87,12 +87,14 @@ export async function collectAndConfirm(
   function next(): 'soft' | 'final' | undefined {
     const signers = committee.members.filter(({ slot }) => signatures.has(slot))
     const bits = columnBits(signers)
-    const count = countBits(bits)
+    // Others may confirm too, with signatures that were never sent here: theirs count, and ours are added to them.
+    const count = countBits(bits | record.columns)
     if (count >= softColumns) softAt ??= performance.now()
-    // What these signatures can bring, the last confirmation has brought.
-    if (signatures.size === confirmed) return undefined
+    if ((bits & ~record.columns) === 0n) return undefined
+    // The chain is read behind what was just sent to it: once for each state of it.
+    if (tried?.signers === signatures.size && tried.columns === record.columns) return undefined
     const isComplete = committee.members.every(isLeftOut)
-    if (record.status === 'final') return isComplete && (bits & ~record.columns) !== 0n ? 'final' : undefined
+    if (record.status === 'final') return isComplete ? 'final' : undefined
     if (count >= finalColumns) return 'final'
     if (record.status === 'soft' || softAt === undefined) return undefined
     const isDue = isComplete || performance.now() - softAt >= ctx.config.DA_SOFT_GRACE_MS
@@ -108,7 +110,7 @@ export async function collectAndConfirm(
         disperseTime()
         const sent = new Map(signatures)
         await confirm(ctx, { blobId, committee, signatures: sent, record })
-        confirmed = sent.size
+        tried = { signers: sent.size, columns: record.columns }
         record = await freshRecord(ctx, blobId)
         if (record.status === 'soft' || record.status === 'final') onStage(record.status)
         ctx.crashPoint('after-confirm')
@@ -151,7 +153,7 @@ async function askMember(
   }
   const { operator } = member
   const signature = isSame(operator, ctx.self)
-    ? await attest(ctx, await admit(ctx, signed, signal), { offer, signal })
+    ? await attest(ctx, await admit(ctx, signed, { signal }), { offer, signal })
     : await ctx.peers.offer({ operator, blobId, body: encodeOffer(signed, offer), signal })
   const { header } = signed
   const digest = fromHex(
@@ -164,22 +166,15 @@ async function askMember(
   })
 }
 
-async function confirm(
-  ctx: DaContext,
-  {
-    blobId,
-    committee,
-    signatures,
-    record,
-  }: {
-    blobId: string
-    committee: Committee
-    signatures: ReadonlyMap<number, Uint8Array>
-    record: BlobRecord
-  },
-): Promise<void> {
-  const signers = [...signatures.keys()].reduce((bits, slot) => bits | (1n << BigInt(slot)), 0n)
-  const signature = aggregatePoint([...signatures.values()])
+type Confirming = {
+  blobId: string
+  committee: Committee
+  signatures: ReadonlyMap<number, Uint8Array>
+  record: BlobRecord
+}
+
+async function confirm(ctx: DaContext, { blobId, committee, signatures, record }: Confirming): Promise<void> {
+  const { signers, signature } = await aggregate(ctx, { blobId, committee, signatures, record })
   ctx.crashPoint('before-confirm')
   const confirmTime = ctx.daMetrics.stepSeconds.startTimer({ step: 'confirm' })
   try {
@@ -197,6 +192,30 @@ async function confirm(
     throw error
   }
   confirmTime()
+}
+
+/**
+ * The signatures in hand, added to those of the last confirmation where others put signers into it that are not in hand:
+ * whoever leaves one of them out is refused, so any member could stop a blob below FINAL.
+ */
+async function aggregate(
+  ctx: DaContext,
+  { blobId, committee, signatures, record }: Confirming,
+): Promise<{ signers: bigint; signature: Uint8Array }> {
+  const own = columnBits(committee.members.filter(({ slot }) => signatures.has(slot)))
+  const isAhead = (record.columns & ~own) !== 0n
+  const last = isAhead
+    ? await readConfirmation(ctx.chain, { blobId, record }, { signal: ctx.signal })
+    : undefined
+  const before = last?.signers ?? 0n
+  const added = [...signatures].filter(([slot]) => ((before >> BigInt(slot)) & 1n) === 0n)
+  return {
+    signers: added.reduce((bits, [slot]) => bits | (1n << BigInt(slot)), before),
+    signature: aggregatePoint(
+      added.map(([, signature]) => signature),
+      last && fromHex(last.signature),
+    ),
+  }
 }
 
 async function freshRecord(ctx: DaContext, blobId: string): Promise<BlobRecord> {
