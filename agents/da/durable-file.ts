@@ -1,4 +1,5 @@
-import { mkdir, open, rename } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 
@@ -8,9 +9,12 @@ export async function makeFolder(path: string): Promise<void> {
   if (made !== undefined) await syncFolder(dirname(path))
 }
 
-/** Writes a file whole and durably: under a temporary name, flushed, renamed, the folder flushed. Throws DISK_FULL. */
+/**
+ * Writes a file whole and durably: under a temporary name, flushed, renamed, the folder flushed. The name is its own, so that
+ * two writers of one file do not write into each other's. Throws DISK_FULL.
+ */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`
+  const temporary = `${path}.${randomUUID()}.tmp`
   try {
     const handle = await open(temporary, 'w', 0o600)
     try {
@@ -22,6 +26,8 @@ export async function writeDurably(path: string, bytes: Uint8Array): Promise<voi
     await rename(temporary, path)
     await syncFolder(dirname(path))
   } catch (error) {
+    // What a full disk holds of it would stay until the next start.
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw diskError(error)
   }
 }

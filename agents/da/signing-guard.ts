@@ -17,20 +17,19 @@ const STEPS = [
    ) STRICT;`,
 ]
 
-/** Nonces of one data folder begin at its birth in ms times this: no other folder of the operator has used them. */
+/** Nonces of one run begin at its start in ms times this. */
 const NONCES_PER_MS = 1024
 
 export type SigningGuard = ReturnType<typeof openSigningGuard>
 
 /**
  * What this operator has signed or is about to sign, on disk before the signature exists. One (disperser, epoch, nonce)
- * never gets a second blob, whatever the chain does: rows are never removed, also not after a reorganization.
+ * never gets a second blob, whatever the chain does: rows are never removed, also not after a reorganization. Own nonces
+ * follow the clock: a data folder that is new, or restored from a backup, uses none that was used after it was copied.
  */
 export function openSigningGuard(store: Store, now: () => number = Date.now) {
   store.migrate('da-guard', STEPS)
-  if (store.readMeta('da-first-nonce') === undefined)
-    store.writeMeta('da-first-nonce', String(now() * NONCES_PER_MS))
-  const firstNonce = Number(store.readMeta('da-first-nonce'))
+  const firstNonce = now() * NONCES_PER_MS
 
   const keyOf = ({ disperser, epoch, nonce }: BlobHeader) =>
     [disperser.toLowerCase(), String(epoch), String(nonce)] as const
@@ -57,7 +56,7 @@ export function openSigningGuard(store: Store, now: () => number = Date.now) {
     bind(make: (nonce: bigint) => BlobHeader): BlobHeader {
       return store.transaction(() => {
         const last = store.get<{ nonce: number | null }>('SELECT max(nonce) AS nonce FROM da_own_header')
-        const nonce = last?.nonce == null ? firstNonce : last.nonce + 1
+        const nonce = Math.max(firstNonce, (last?.nonce ?? -1) + 1)
         const header = make(BigInt(nonce))
         const json = JSON.stringify(headerToJson(header))
         store.run('INSERT INTO da_own_header VALUES (?, ?, ?)', nonce, blobIdOf(header), json)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openSigningGuard } from '../../../agents/da/signing-guard.ts'
@@ -55,7 +56,7 @@ describe('openSigningGuard', () => {
     assert.throws(() => guard.attest(rival), { code: 'DA_EQUIVOCATION' })
   })
 
-  it('behavior: own nonces rise from the birth of the folder and are never taken twice, also over a restart', () => {
+  it('behavior: own nonces rise with the clock and are never taken twice, also over a restart with the clock set back', () => {
     const path = join(tempDir(), 'guard.sqlite')
     const store = openStore(path)
     const guard = openSigningGuard(store, () => 1_000)
@@ -69,11 +70,27 @@ describe('openSigningGuard', () => {
     )
     store.close()
     const again = openStore(path)
-    const reopened = openSigningGuard(again, () => 9_999_999)
+    const reopened = openSigningGuard(again, () => 999)
     const third = reopened.bind((nonce) => headerOf({ nonce }))
     assert.equal(third.nonce, 1_024_002n)
     assert.deepEqual(reopened.ownHeader(blobIdOf(second)), second)
     assert.equal(reopened.ownHeader(hash('ee')), undefined)
     again.close()
+  })
+
+  it('behavior: a folder restored from a backup takes no nonce that was used since', () => {
+    const folder = tempDir()
+    const path = join(folder, 'guard.sqlite')
+    const backup = join(folder, 'backup.sqlite')
+    const nonceAt = (file: string, nowMs: number) => {
+      const store = openStore(file)
+      const { nonce } = openSigningGuard(store, () => nowMs).bind((nonce) => headerOf({ nonce }))
+      store.close()
+      return nonce
+    }
+    nonceAt(path, 1_000)
+    copyFileSync(path, backup)
+    const since = nonceAt(path, 2_000)
+    assert.ok(nonceAt(backup, 3_000) > since)
   })
 })
