@@ -11,7 +11,7 @@ import type { HttpServer } from '../kernel/http.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Budget } from './budget.ts'
 import type { RollupBlobs, RollupPorts } from './rollup-blobs.ts'
-import { drainBody, readBody, takeForReply } from './rollup-body.ts'
+import { drainBody, readBody, workForReply } from './rollup-body.ts'
 import type { RollupConfig } from './rollup-config.ts'
 import { requireRollup } from './rollup-writers.ts'
 
@@ -23,6 +23,8 @@ export type RollupContext = {
   readonly hasher: Hasher
   /** Bytes of payloads that are put, in memory. */
   readonly buffer: Budget
+  /** Bytes of calls whose sender is known only once they are read; so they take nothing from `buffer`. */
+  readonly calls: Budget
   /** Payloads that are read, and held until they are sent. */
   readonly reads: Budget
   readonly signal: AbortSignal
@@ -106,12 +108,12 @@ export function addAltDaRoutes(server: HttpServer, ctx: RollupContext): void {
 
   async function get(request: Request, reply: FastifyReply): Promise<FastifyReply> {
     const commitment = parseAltDaCommitment(request.params.commitment ?? '')
-    await takeForReply(reads, reply, signal)
     try {
-      const payload =
+      const payload = await workForReply(reads, { reply, signal }, () =>
         commitment.kind === 'keccak'
-          ? await blobs.readByHash(commitment.payloadHash)
-          : await blobs.read(commitment.blobId)
+          ? blobs.readByHash(commitment.payloadHash)
+          : blobs.read(commitment.blobId),
+      )
       return reply
         .type('application/octet-stream')
         .send(Buffer.from(payload.buffer, payload.byteOffset, payload.length))

@@ -4,7 +4,7 @@ import { fromHex } from '../../sdk/protocol/hex.ts'
 import type { HttpServer } from '../kernel/http.ts'
 import type { RollupContext } from './alt-da-routes.ts'
 import { createAnyTrustRpc, EXPIRATION_POLICY } from './anytrust-rpc.ts'
-import { drainBody, readBody, takeForReply } from './rollup-body.ts'
+import { drainBody, readBody, workForReply } from './rollup-body.ts'
 
 /** Longest JSON-RPC call: hex of a message of 5 MiB, and room around it; longer messages come in chunks. */
 const RPC_BYTES = 11 * 1024 * 1024
@@ -22,7 +22,7 @@ export function addAnyTrustRoutes(
   ctx: RollupContext,
   parts: createAnyTrustRpc.Parts,
 ): void {
-  const { buffer, reads, signal } = ctx
+  const { calls, reads, signal } = ctx
   const call = createAnyTrustRpc(ctx, parts)
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
@@ -34,9 +34,8 @@ export function addAnyTrustRoutes(
   server.get('/get-by-hash/:hash', async (request: HashRequest, reply: FastifyReply) => {
     const hash = hashOf(request.params.hash ?? '')
     reply.header('cache-control', SHORT_CACHE)
-    await takeForReply(reads, reply, signal)
     try {
-      const data = await parts.anytrust.read(hash)
+      const data = await workForReply(reads, { reply, signal }, () => parts.anytrust.read(hash))
       reply.header('cache-control', LONG_CACHE)
       return reply.send({ data: Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64') })
     } catch (error) {
@@ -57,7 +56,7 @@ export function addAnyTrustRoutes(
 
   server.post('/', async (request: FastifyRequest, reply: FastifyReply) => {
     try {
-      const { bytes, lease } = await readBody(request, { maxBytes: RPC_BYTES, budget: buffer, signal })
+      const { bytes, lease } = await readBody(request, { maxBytes: RPC_BYTES, budget: calls, signal })
       try {
         return await reply.send(await call(parseJson(bytes)))
       } finally {

@@ -4,7 +4,7 @@ import type { Budget, Lease } from './budget.ts'
 
 /** Longest silence inside a body. */
 const IDLE_MS = 15_000
-/** Longest time from the start of a read to the last byte of its answer. */
+/** Longest time from the first to the last byte of an answer. */
 const SENDING_MS = 120_000
 
 export declare namespace readBody {
@@ -66,14 +66,28 @@ export async function drainBody(
   if (left < 0) reply.header('connection', 'close')
 }
 
-/** Takes one place that is free again when the answer has been sent, or its receiver was too slow. Errors: ABORTED. */
-export async function takeForReply(places: Budget, reply: FastifyReply, signal: AbortSignal): Promise<void> {
+/**
+ * Does the work of an answer in one of the places. It is free again when the work is done, also for a receiver that has gone
+ * meanwhile, and the answer is sent, or its receiver was too slow. Errors: ABORTED; those of the work.
+ */
+export async function workForReply<T>(
+  places: Budget,
+  { reply, signal }: { reply: FastifyReply; signal: AbortSignal },
+  work: () => Promise<T>,
+): Promise<T> {
   const lease = await places.take(1, whileConnected(reply.request, signal))
-  const tooLong = setTimeout(() => reply.raw.destroy(), SENDING_MS)
-  reply.raw.once('close', () => {
-    clearTimeout(tooLong)
-    lease.release()
-  })
+  try {
+    return await work()
+  } finally {
+    if (reply.raw.closed) lease.release()
+    else {
+      const tooLong = setTimeout(() => reply.raw.destroy(), SENDING_MS)
+      reply.raw.once('close', () => {
+        clearTimeout(tooLong)
+        lease.release()
+      })
+    }
+  }
 }
 
 /** A signal that also fires when the sender goes away. */

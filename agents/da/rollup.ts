@@ -51,6 +51,7 @@ export async function addRollupRoutes(
     blobs,
     hasher,
     buffer: createBudget(config.ROLLUP_BUFFER_BYTES),
+    calls: createBudget(config.ROLLUP_BUFFER_BYTES),
     reads: createBudget(inFlight),
     signal,
     log,

@@ -99,6 +99,24 @@ describe('alt-DA routes', () => {
     assert.ok(equal.every(Boolean))
   })
 
+  it('readers that go away do not free their places before the work that they asked for is done', async () => {
+    await restart({ ROLLUP_IN_FLIGHT: '2' })
+    const blobId = rollup.network.add(randomBytes(100))
+    const gate = Promise.withResolvers<void>()
+    rollup.network.readGate = gate.promise
+    for (let reader = 0; reader < 6; reader++) {
+      const leaving = new AbortController()
+      const answer = fetch(`${rollup.url}/get/${generic(blobId)}`, { signal: leaving.signal })
+      if (reader < 2) await until('it is being read', () => rollup.network.reading === reader + 1)
+      leaving.abort()
+      await assert.rejects(answer)
+    }
+    const patient = get(generic(blobId))
+    gate.resolve()
+    assert.equal((await patient).status, 200)
+    assert.equal(rollup.network.mostReading, 2)
+  })
+
   it('the same payload put in parallel is published once and answered alike', async () => {
     const gate = Promise.withResolvers<void>()
     rollup.network.gate = gate.promise

@@ -24,8 +24,11 @@ function memoryNetwork(hasher: Hasher) {
     /** Thrown when this blob is read. */
     readFailures: new Map<string, ZerogError>(),
     claims: new Map<string, string[]>(),
-    /** What is waited for before a publication is done. */
+    /** What is waited for before a publication is done, or a blob is read. */
     gate: Promise.resolve(),
+    readGate: Promise.resolve(),
+    reading: 0,
+    mostReading: 0,
     add(payload: Uint8Array, expiresAt = 150n): string {
       network.published += 1
       const blobId = id(`blob ${network.published}`)
@@ -55,6 +58,11 @@ function memoryNetwork(hasher: Hasher) {
       }
     },
     async read(blobId) {
+      network.reading += 1
+      network.mostReading = Math.max(network.mostReading, network.reading)
+      await network.readGate.finally(() => {
+        network.reading -= 1
+      })
       const failure = network.readFailures.get(blobId)
       if (failure !== undefined) throw failure
       const blob = blobs.get(blobId)
