@@ -30,14 +30,18 @@ const PAYMENT_POLL_MS = 100
  * Errors: DA_INVALID_BLOB, DA_WRONG_CHAIN, SIGNATURE_INVALID, DA_EQUIVOCATION, DA_EXPIRED, DA_UNPAID, DA_WRONG_EPOCH,
  * DA_NOT_COMMITTEE, DA_CONVICTED, DA_REFUNDED, DEADLINE_PASSED.
  */
-export async function admit(ctx: DaContext, signed: SignedHeader, signal: AbortSignal): Promise<Admission> {
+export async function admit(
+  ctx: DaContext,
+  signed: SignedHeader,
+  { signal, waitMs = ctx.config.DA_PAYMENT_WAIT_MS }: { signal: AbortSignal; waitMs?: number },
+): Promise<Admission> {
   const { header } = signed
   checkHeader(header)
   verifyHeader(signed, daPlace(ctx.chain))
   const blobId = blobIdOf(header)
   await checkNonce(ctx, signed, blobId, signal)
   const member = await seatsOf(ctx, signed, signal)
-  await awaitPayment(ctx, signed, { blobId, signal })
+  await awaitPayment(ctx, signed, { blobId, waitMs, signal })
   return { ...signed, blobId, member, isHeld: isHeld(ctx, blobId, member) }
 }
 
@@ -63,7 +67,7 @@ export async function attest(
     ctx.crashPoint('after-columns')
   }
   // Verifying took its time: what is promised holds at this moment.
-  await awaitPayment(ctx, admission, { blobId, signal })
+  await awaitPayment(ctx, admission, { blobId, waitMs: ctx.config.DA_PAYMENT_WAIT_MS, signal })
   const signTime = ctx.daMetrics.stepSeconds.startTimer({ step: 'sign' })
   const promised = sign(ctx, admission)
   signTime()
@@ -90,7 +94,10 @@ function sign(ctx: DaContext, { header, blobId }: Admission): Uint8Array {
   return bytes
 }
 
-/** Two headers for one nonce are evidence, whether or not this node has signed one of them. */
+/**
+ * Two headers for one nonce are evidence, whether or not this node has signed one of them. Only of dispersers with a bond, on
+ * its way out or not: another's header can never be paid, and signatures cost nothing.
+ */
 async function checkNonce(
   ctx: DaContext,
   signed: SignedHeader,
@@ -98,19 +105,23 @@ async function checkNonce(
   signal: AbortSignal,
 ): Promise<void> {
   const attested = ctx.guard.attested(signed.header)
-  const { backing } = ctx.chain.contracts.staking
-  const backingWei = await read(backing(signed.header.disperser, ctx.chain.da.addresses.DataAvailability), {
-    signal,
-  })
+  const { DataAvailability } = ctx.chain.da.addresses
+  const { allocationOf } = ctx.chain.contracts.staking
+  const { disperser } = signed.header
+  const { allocatedWei } = await read(allocationOf(disperser, DataAvailability), { signal })
+  const isBonded = allocatedWei >= ctx.chain.daTerms.bondWei
   const paid = ctx.index.byNonce(signed.header)
   if (paid && paid.blobId !== blobId) {
     const other = await readSubmittedHeader(ctx.chain, paid, { signal })
     if (other) ctx.seen.put(other)
   }
-  // Signatures cost nothing; what is remembered is only what somebody stakes on.
-  const conflict = backingWei > 0n ? ctx.seen.put(signed) : undefined
-  if (!conflict && (attested === undefined || attested === blobId)) return
-  throw new ZerogError('DA_EQUIVOCATION', undefined, { meta: { blobId, disperser: signed.header.disperser } })
+  const conflict = isBonded ? ctx.seen.put(signed) : undefined
+  if (conflict || (attested !== undefined && attested !== blobId))
+    throw new ZerogError('DA_EQUIVOCATION', undefined, { meta: { blobId, disperser } })
+  if (!isBonded && paid === undefined)
+    throw new ZerogError('DA_UNPAID', 'a header of a disperser without a bond cannot be paid', {
+      meta: { blobId, disperser },
+    })
 }
 
 async function seatsOf(
@@ -132,9 +143,9 @@ async function seatsOf(
 async function awaitPayment(
   ctx: DaContext,
   { header }: SignedHeader,
-  { blobId, signal }: { blobId: string; signal: AbortSignal },
+  { blobId, waitMs, signal }: { blobId: string; waitMs: number; signal: AbortSignal },
 ): Promise<BlobRecord> {
-  const giveUpAt = performance.now() + ctx.config.DA_PAYMENT_WAIT_MS
+  const giveUpAt = performance.now() + waitMs
   for (;;) {
     const head = await read(ctx.provider.getBlockNumber(), { signal })
     if (periodOf(ctx, head) >= header.expiresAt) throw new ZerogError('DA_EXPIRED')

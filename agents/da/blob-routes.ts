@@ -1,9 +1,12 @@
 import { getAddress } from 'ethers'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { readFee } from '../../sdk/chain/da.ts'
 import { read } from '../../sdk/chain/read.ts'
+import { blobCountOf } from '../../sdk/protocol/blob.ts'
 import { headerToJson } from '../../sdk/protocol/blob-header.ts'
 import {
   daDomain,
+  type PublishMessage,
   parsePublish,
   type SignedPublish,
   verifyPublish,
@@ -11,9 +14,12 @@ import {
 import { isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import { toHex } from '../../sdk/protocol/hex.ts'
 import type { HttpServer } from '../kernel/http.ts'
+import { createBudget } from './budget.ts'
 import { countBits, isSame } from './committees.ts'
+import type { Published } from './dispersals.ts'
 import { isGone, readPayload } from './read-payload.ts'
 import { parseBlobId, parsePeriods } from './request.ts'
+import { workForReply } from './rollup-body.ts'
 import type { DaService } from './service.ts'
 
 type Params = { id?: string }
@@ -30,7 +36,8 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
   const { config, dispersals } = ctx
   const releases = new WeakMap<FastifyRequest['raw'], () => void>()
   const domain = daDomain(ctx.chain.chainId, ctx.chain.da.addresses.DataAvailability)
-  let reads = 0
+  const reads = createBudget(MAX_READS)
+  const publishing = new Map<string, Promise<Published>>()
 
   server.removeAllContentTypeParsers()
   server.addContentTypeParser(
@@ -66,8 +73,9 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
   )
 
   async function publish(request: Request, reply: FastifyReply): Promise<FastifyReply> {
-    const payload: unknown = request.body ?? Buffer.alloc(0)
-    if (!(payload instanceof Uint8Array)) throw new ZerogError('BAD_REQUEST', 'send the payload as bytes')
+    const body: unknown = request.body ?? Buffer.alloc(0)
+    if (!(body instanceof Uint8Array)) throw new ZerogError('BAD_REQUEST', 'send the payload as bytes')
+    const payload: Uint8Array = body
     if (payload.length === 0) throw new ZerogError('DA_EMPTY_PAYLOAD')
     const permission = checkPermission(request.headers.authorization)
     const retentionPeriods = parsePeriods(
@@ -84,15 +92,33 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
     verifyPublish(domain, message, permission)
     const publisher = getAddress(permission.address)
     const pays = [ctx.self, ...config.DA_SPONSORED].some((account) => isSame(account, publisher))
-    if (!pays) await admitUnpaid(publisher)
-    const release = releases.get(request.raw)
-    releases.delete(request.raw)
-    const { blobId, header, signature, feeWei } = await dispersals.publish(
-      { payload, retentionPeriods, pays, publisher, signal: ctx.signal },
-      release,
-    )
+    // A permission is used once: shown again, by whomever, it gets the same answer.
+    const permissionId = [publisher, message.payloadHash, retentionPeriods, permission.until].join(' ')
+    const before = ctx.journal.permitted(permissionId)
+    const known = before === undefined ? publishing.get(permissionId) : dispersals.published(before)
+    const { blobId, header, signature, feeWei } = await (known ?? publishOnce())
     const mustPay = pays ? 'disperser' : 'publisher'
     return reply.status(202).send({ blobId, header: headerToJson(header), signature, feeWei, mustPay })
+
+    function publishOnce(): Promise<Published> {
+      const release = releases.get(request.raw)
+      releases.delete(request.raw)
+      const use = { id: permissionId, until: permission.until }
+      const started = (pays ? Promise.resolve() : admitUnpaid(publisher, message))
+        .catch((error) => {
+          release?.()
+          throw error
+        })
+        .then(() =>
+          dispersals.publish(
+            { payload, retentionPeriods, pays, publisher, permission: use, signal: ctx.signal },
+            release,
+          ),
+        )
+        .finally(() => publishing.delete(permissionId))
+      publishing.set(permissionId, started)
+      return started
+    }
   }
 
   function checkPermission(authorization: string | undefined): SignedPublish {
@@ -106,15 +132,24 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
   }
 
   /** Encoding costs this node seconds; a stranger gets it only with means to pay and without debts of that kind. */
-  async function admitUnpaid(publisher: string): Promise<void> {
+  async function admitUnpaid(
+    publisher: string,
+    { payloadBytes, retentionPeriods }: PublishMessage,
+  ): Promise<void> {
     const unpaid = ctx.journal.unpaidOf(publisher).filter(({ blobId }) => !ctx.index.blob(blobId)).length
     if (unpaid >= config.DA_UNPAID_PER_PUBLISHER)
       throw new ZerogError('DA_UNPAID', `${unpaid} blobs of this account wait for its payment`, {
         meta: { unpaid },
       })
-    const balanceWei = await read(ctx.provider.getBalance(publisher), { signal: ctx.signal })
-    if (balanceWei > 0n) return
-    throw new ZerogError('INSUFFICIENT_FUNDS', `${publisher} cannot pay for a blob`, { meta: { balanceWei } })
+    const blobCount = blobCountOf(payloadBytes)
+    const [balanceWei, feeWei] = await Promise.all([
+      read(ctx.provider.getBalance(publisher), { signal: ctx.signal }),
+      readFee(ctx.chain, { blobCount, retentionPeriods }, { signal: ctx.signal }),
+    ])
+    if (balanceWei >= feeWei) return
+    throw new ZerogError('INSUFFICIENT_FUNDS', `${publisher} cannot pay for the blob`, {
+      meta: { balanceWei, feeWei },
+    })
   }
 
   server.get('/da/blobs/:id', async (request: Request) => {
@@ -146,13 +181,12 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
 
   server.get('/da/blobs/:id/payload', async (request: Request, reply: FastifyReply) => {
     const blobId = parseBlobId(request.params.id)
-    if (reads >= MAX_READS) throw new ZerogError('DA_BUSY', 'this node reads as many blobs as it can')
-    reads++
-    try {
-      const payload = await readPayload(ctx, blobId, ctx.signal)
-      return reply.type('application/octet-stream').send(Buffer.from(payload))
-    } finally {
-      reads--
-    }
+    if (reads.free() === 0) throw new ZerogError('DA_BUSY', 'this node reads as many blobs as it can')
+    const payload = await workForReply(reads, { reply, signal: ctx.signal }, () =>
+      readPayload(ctx, blobId, ctx.signal),
+    )
+    return reply
+      .type('application/octet-stream')
+      .send(Buffer.from(payload.buffer, payload.byteOffset, payload.length))
   })
 }

@@ -15,11 +15,15 @@ export type BodyReader = {
 
 const NEWLINE = 0x0a
 
-/** Errors of its methods too: TIMEOUT when the body falls silent for `idleMs`, ABORTED when its sender goes away. */
+/**
+ * Errors of its methods too: TIMEOUT when the body falls silent for `idleMs` or is not over after `totalMs`, ABORTED when its
+ * sender goes away.
+ */
 export function readBody(
   body: Readable,
-  { idleMs, signal }: { idleMs: number; signal: AbortSignal },
+  { idleMs, totalMs, signal }: { idleMs: number; totalMs: number; signal: AbortSignal },
 ): BodyReader {
+  const giveUpAt = performance.now() + totalMs
   // Left whole on the way out: who stops early may still want to drain it.
   const pieces: AsyncIterator<Uint8Array> = body.iterator({ destroyOnReturn: false })
   let rest: Uint8Array = new Uint8Array()
@@ -28,7 +32,8 @@ export function readBody(
     const { promise: givenUp, reject } = Promise.withResolvers<never>()
     givenUp.catch(() => undefined)
     const onAbort = () => reject(new ZerogError('ABORTED'))
-    const timer = setTimeout(() => reject(new ZerogError('TIMEOUT', 'the body stopped coming')), idleMs)
+    const waitMs = Math.max(0, Math.min(idleMs, giveUpAt - performance.now()))
+    const timer = setTimeout(() => reject(new ZerogError('TIMEOUT', 'the body stopped coming')), waitMs)
     signal.addEventListener('abort', onAbort, { once: true })
     const next = pieces.next().catch((cause) => {
       throw new ZerogError('ABORTED', 'the sender went away', { cause })

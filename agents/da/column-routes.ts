@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { read } from '../../sdk/chain/read.ts'
-import { blobIdOf } from '../../sdk/protocol/blob-header.ts'
+import { blobIdOf, type SignedHeader } from '../../sdk/protocol/blob-header.ts'
 import { encodeColumn } from '../../sdk/protocol/column.ts'
 import { isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import { toHex } from '../../sdk/protocol/hex.ts'
 import type { HttpServer } from '../kernel/http.ts'
-import { admit, attest, counted } from './attest.ts'
+import { type Admission, admit, attest, counted } from './attest.ts'
 import { offerBytes, readOfferBody, readOfferHeader } from './blob-offer.ts'
 import { type BodyReader, readBody } from './body-reader.ts'
 import { isGone } from './read-payload.ts'
@@ -22,6 +22,7 @@ const DRAIN_BYTES = 16 * 1024 * 1024
 export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
   const { columns, config, daMetrics } = ctx
   let intakes = 0
+  let admissions = 0
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   server.setErrorHandler((error, _request, reply) => {
@@ -30,16 +31,11 @@ export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
   })
 
   server.put('/da/blobs/:id/columns', async (request: Request) => {
-    const body = readBody(request.raw, { idleMs: config.BODY_IDLE_MS, signal: ctx.signal })
+    const { BODY_IDLE_MS: idleMs, PEER_TIMEOUT_MS: totalMs } = config
+    const body = readBody(request.raw, { idleMs, totalMs, signal: ctx.signal })
     try {
       const blobId = parseBlobId(request.params.id)
-      if (intakes >= config.DA_INTAKES) throw new ZerogError('DA_BUSY')
-      intakes++
-      try {
-        return { signature: toHex(await counted(ctx, () => receive(request, { blobId, body }))) }
-      } finally {
-        intakes--
-      }
+      return { signature: toHex(await counted(ctx, () => receive(request, { blobId, body }))) }
     } catch (error) {
       await body.drain(DRAIN_BYTES).catch(() => undefined)
       throw error
@@ -53,17 +49,35 @@ export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
     const signed = await readOfferHeader(body)
     if (blobIdOf(signed.header) !== blobId)
       throw new ZerogError('BAD_REQUEST', 'the header is of another blob than the path')
-    const admission = await admit(ctx, signed, ctx.signal)
+    const admission = await admitted(signed)
     if (admission.isHeld) {
       await body.drain(DRAIN_BYTES).catch(() => undefined)
       return attest(ctx, admission, { offer: undefined, signal: ctx.signal })
     }
-    const { blobCount } = signed.header
-    const { columns: seats } = admission.member
-    const offer = await readOfferBody(body, { blobCount, columns: seats })
-    daMetrics.receivedBytes.inc(offerBytes(blobCount, seats.length))
-    request.raw.resume()
-    return attest(ctx, admission, { offer, signal: ctx.signal })
+    // A place is for what is paid: whoever only sends headers, or is slow to, keeps nobody out.
+    if (intakes >= config.DA_INTAKES) throw new ZerogError('DA_BUSY')
+    intakes++
+    try {
+      const { blobCount } = signed.header
+      const { columns: seats } = admission.member
+      const offer = await readOfferBody(body, { blobCount, columns: seats })
+      daMetrics.receivedBytes.inc(offerBytes(blobCount, seats.length))
+      request.raw.resume()
+      return await attest(ctx, admission, { offer, signal: ctx.signal })
+    } finally {
+      intakes--
+    }
+  }
+
+  /** When many are waiting for payments already, an unpaid header is refused at once: its disperser comes back. */
+  async function admitted(signed: SignedHeader): Promise<Admission> {
+    const waitMs = admissions < config.DA_INTAKES ? config.DA_PAYMENT_WAIT_MS : 0
+    admissions++
+    try {
+      return await admit(ctx, signed, { waitMs, signal: ctx.signal })
+    } finally {
+      admissions--
+    }
   }
 
   server.get('/da/blobs/:id/columns/:column', async (request: Request, reply: FastifyReply) => {

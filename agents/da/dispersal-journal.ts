@@ -45,7 +45,15 @@ const STEPS = [
      signature BLOB NOT NULL,
      PRIMARY KEY (blob_id, slot)
    ) STRICT;`,
+  `CREATE TABLE da_permission (
+     id TEXT PRIMARY KEY,
+     until_sec INTEGER NOT NULL,
+     blob_id TEXT NOT NULL
+   ) STRICT;`,
 ]
+
+/** A publisher's permission that was used; after `until`, in Unix seconds, nobody can show it again. */
+export type UsedPermission = { readonly id: string; readonly until: bigint }
 
 export type DispersalJournal = Awaited<ReturnType<typeof openDispersalJournal>>
 
@@ -91,17 +99,39 @@ export async function openDispersalJournal({ folder, store }: { folder: string; 
       pays,
       publisher,
       createdBlock,
-    }: Pick<Dispersal, 'header' | 'pays' | 'publisher' | 'createdBlock'>) {
+      permission,
+    }: Pick<Dispersal, 'header' | 'pays' | 'publisher' | 'createdBlock'> & {
+      permission: UsedPermission | undefined
+    }) {
       const json = JSON.stringify(headerToJson(header))
-      store.run(
-        "INSERT INTO da_dispersal VALUES (?, ?, ?, ?, ?, 'open', NULL)",
-        blobIdOf(header),
-        json,
-        pays ? 1 : 0,
-        publisher.toLowerCase(),
-        createdBlock,
-      )
+      const blobId = blobIdOf(header)
+      store.transaction(() => {
+        store.run(
+          "INSERT INTO da_dispersal VALUES (?, ?, ?, ?, ?, 'open', NULL)",
+          blobId,
+          json,
+          pays ? 1 : 0,
+          publisher.toLowerCase(),
+          createdBlock,
+        )
+        if (permission === undefined) return
+        store.run('DELETE FROM da_permission WHERE until_sec < ?', Math.floor(Date.now() / 1000))
+        store.run(
+          'INSERT OR REPLACE INTO da_permission VALUES (?, ?, ?)',
+          permission.id,
+          permission.until,
+          blobId,
+        )
+      })
     },
+
+    /** The blob that a permission was used for; one whose epoch ended before it was paid has not used it up. */
+    permitted: (id: string): string | undefined =>
+      store.get<{ blob_id: string }>(
+        `SELECT p.blob_id FROM da_permission AS p JOIN da_dispersal AS d ON d.blob_id = p.blob_id
+         WHERE p.id = ? AND d.code IS NOT 'DA_WRONG_EPOCH'`,
+        id,
+      )?.blob_id,
 
     /** Ends a dispersal; its payload is needed no more. */
     async close(blobId: string, code?: ErrorCode): Promise<void> {

@@ -11,7 +11,7 @@ import {
 import { errorCode, isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import { collectAndConfirm } from './collect.ts'
 import { type DaContext, periodOf } from './context.ts'
-import type { Dispersal } from './dispersal-journal.ts'
+import type { Dispersal, UsedPermission } from './dispersal-journal.ts'
 import { type EncodedPayload, encodePayload } from './encode-payload.ts'
 import { payBlob } from './pay-blob.ts'
 
@@ -24,6 +24,8 @@ export type PublishRequest = {
   readonly retentionPeriods: bigint
   readonly pays: boolean
   readonly publisher: string
+  /** What the publisher showed; kept with the blob. */
+  readonly permission?: UsedPermission
   readonly signal: AbortSignal
 }
 
@@ -89,14 +91,13 @@ export function createDispersals(ctx: DaContext) {
       const encoded = await encodePayload(ctx, payload, { signal })
       encodeTime()
       ctx.crashPoint('after-encode')
-      const header = await bindHeader(request, encoded)
+      const { header, feeWei } = await bindHeader(request, encoded)
       const blobId = blobIdOf(header)
       remember(blobId, { encode: Math.round(performance.now() - startedAt) })
       const signed = await signHeader(ctx.wallet, header)
       ctx.crashPoint('after-header')
       encodedBlobs.set(blobId, encoded)
       waiters.set(blobId, { soft: quietly(), final: quietly() })
-      const feeWei = await feeOf(header)
       void run(blobId, { startedAt, waitMs: PUBLISHER_WAIT_MS }).finally(() => {
         giveBack()
         encodedBlobs.delete(blobId)
@@ -108,11 +109,11 @@ export function createDispersals(ctx: DaContext) {
     }
   }
 
-  /** The header of an encoded payload, bound to a fresh nonce and journalled, its payload on disk before. */
+  /** The header of an encoded payload with its fee, bound to a fresh nonce and journalled, its payload on disk before. */
   async function bindHeader(
-    { payload, retentionPeriods, pays, publisher, signal }: PublishRequest,
+    { payload, retentionPeriods, pays, publisher, permission, signal }: PublishRequest,
     encoded: EncodedPayload,
-  ): Promise<BlobHeader> {
+  ): Promise<{ header: BlobHeader; feeWei: bigint }> {
     const committee = await ctx.committees.active({ signal })
     if (!committee)
       throw new ZerogError('DA_WRONG_EPOCH', 'no committee has been formed yet', { retryable: true })
@@ -128,16 +129,29 @@ export function createDispersals(ctx: DaContext) {
       nonce,
       ...{ blobCount, payloadBytes, payloadHash, commitmentsRoot, cellsRoot, expiresAt },
     })
+    // The last that can fail from outside: what is journalled goes its way, and whoever heard of a failure asks again.
+    const feeWei = await feeOf({ blobCount, expiresAt })
     const header = ctx.guard.bind(make)
     await ctx.journal.writePayload(blobIdOf(header), payload)
-    ctx.journal.insert({ header, pays, publisher, createdBlock: head })
-    return header
+    ctx.journal.insert({ header, pays, publisher, createdBlock: head, permission })
+    return { header, feeWei }
   }
 
-  async function feeOf(header: BlobHeader): Promise<bigint> {
+  /** What `publish` returned for this blob, also in an earlier process. */
+  async function published(blobId: string): Promise<Published> {
+    const bound = ctx.guard.ownHeader(blobId)
+    if (!bound) throw new ZerogError('INTERNAL', 'the header is not bound to its nonce')
+    return { ...(await signHeader(ctx.wallet, bound)), blobId, feeWei: await feeOf(bound) }
+  }
+
+  async function feeOf({
+    blobCount,
+    expiresAt,
+  }: Pick<BlobHeader, 'blobCount' | 'expiresAt'>): Promise<bigint> {
     const head = await read(ctx.provider.getBlockNumber(), { signal: ctx.signal })
-    const retentionPeriods = header.expiresAt - periodOf(ctx, head)
-    return readFee(ctx.chain, { blobCount: header.blobCount, retentionPeriods }, { signal: ctx.signal })
+    const period = periodOf(ctx, head)
+    const retentionPeriods = expiresAt > period ? expiresAt - period : 0n
+    return readFee(ctx.chain, { blobCount, retentionPeriods }, { signal: ctx.signal })
   }
 
   /** Works on a journalled blob until it is done or has to wait for its publisher. One at a time for each blob. */
@@ -225,6 +239,7 @@ export function createDispersals(ctx: DaContext) {
   return {
     reserve,
     publish,
+    published,
     run,
     isRunning: (blobId: string) => running.has(blobId),
     /** Milliseconds from the request to the end of each step; undefined for blobs of an earlier process. */

@@ -14,7 +14,7 @@ export type Draw = {
   readonly column: number
   /** Who attested the column, lower case. */
   readonly attester: string
-  /** Block of the blob's first confirmation. */
+  /** Block in which columns were last added to the blob. */
   readonly confirmedBlock: number
 }
 
@@ -51,17 +51,24 @@ export async function drawsOf(ctx: DaContext, period: bigint): Promise<readonly 
 
 async function placeOf(
   ctx: DaContext,
-  { blobId, header, columns, confirmedBlock }: IndexedBlob,
+  { blobId, number, header }: IndexedBlob,
   { period, draw, offset }: { period: bigint; draw: number; offset: number },
 ): Promise<Omit<Draw, 'entryIndex'> | undefined> {
   const column = Math.floor(offset / header.blobCount)
-  const isSigned = ((columns >> BigInt(column)) & 1n) === 1n
-  if (period >= header.expiresAt || !isSigned || confirmedBlock === undefined) return undefined
+  // Confirmations are not numbered, so one that is missing in the logs is not noticed: the chain's state says who must answer.
+  const { availability } = ctx.chain.da
+  const blockTag = ctx.head.number
+  const { columns, confirmedAtBlock } = await read(availability.auditOf(number, { blockTag }), {
+    blockTag,
+    signal: ctx.signal,
+  })
+  if (period >= header.expiresAt || ((columns >> BigInt(column)) & 1n) === 0n) return undefined
   const committee = await ctx.committees.at(header.epoch, { signal: ctx.signal })
   const attester = committee.holders[column]?.operator.toLowerCase()
   if (attester === undefined) return undefined
   return {
-    ...{ period, draw, blobId, column, attester, confirmedBlock },
+    ...{ period, draw, blobId, column, attester },
+    confirmedBlock: Number(confirmedAtBlock),
     epoch: header.epoch,
     blobIndex: offset % header.blobCount,
   }

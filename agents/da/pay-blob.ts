@@ -23,12 +23,15 @@ export async function payBlob(
   const { chain, signal } = ctx
   const giveUpAt = performance.now() + waitMs
   for (;;) {
-    const known = await readBlobRecord(chain, blobId, { signal })
-    if (known) return checked(known)
-    const active = await ctx.committees.active({ signal })
-    if (active && active.epoch !== header.epoch) throw wrongEpoch()
-    if (pays) break
     const head = await read(ctx.provider.getBlockNumber(), { signal })
+    // Both at one block: paid in the last one of its epoch, it must not count as too late.
+    const at = { blockTag: head, signal }
+    const known = await readBlobRecord(chain, blobId, at)
+    if (known) return checked(known)
+    const active = await ctx.committees.active(at)
+    // An RPC that lags behind may know an earlier one only.
+    if (active && active.epoch > header.epoch) throw wrongEpoch()
+    if (pays) break
     if (head - createdBlock > ctx.config.DA_UNPAID_BLOCKS)
       throw new ZerogError('DA_UNPAID', 'nobody paid for the blob in time', { retryable: false })
     if (performance.now() >= giveUpAt) return undefined

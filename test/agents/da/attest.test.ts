@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { Wallet } from 'ethers'
 import { encodeOffer } from '../../../agents/da/blob-offer.ts'
 import { isSignedBy } from '../../../agents/da/bls-points.ts'
 import { readBlobRecord } from '../../../sdk/chain/da.ts'
@@ -12,7 +14,7 @@ import { at, randomBytes } from '../../support/content.ts'
 import { type DaAgent, type DaWorld, startDaWorld, type WorldNode } from './da-world.ts'
 import { type Crafted, confirm, craft, offerTo, pay, putRaw, seatsOf } from './rogue-disperser.ts'
 
-const QUICK = { DA_PAYMENT_WAIT_MS: '300' }
+const QUICK = { DA_PAYMENT_WAIT_MS: '300', PEER_TIMEOUT_MS: '5000' }
 
 describe('attest', () => {
   let world: DaWorld
@@ -176,6 +178,52 @@ describe('attest', () => {
       await staking.backing(disperser.wallet.address, world.chain.da.addresses.DataAvailability),
       0n,
     )
+  })
+
+  it('behavior: strangers with slow or unpaid headers keep no disperser out', async () => {
+    const honest = world.node(2)
+    const crafted = await craft(world, honest, { nonce: 1n, payload })
+    await pay(world, honest, crafted)
+    const { host, port } = new URL(node.url)
+    const slow = Array.from({ length: 12 }, () => {
+      const socket = connect(Number(port), '127.0.0.1')
+      socket.on('error', () => undefined)
+      const path = `/da/blobs/0x${'ab'.repeat(32)}/columns`
+      socket.write(`PUT ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 1000\r\n\r\n{`)
+      return socket
+    })
+    const stranger = { ...disperser, wallet: new Wallet(`0x${'5a'.repeat(32)}`, world.rpc) }
+    const forged = await craft(world, stranger as WorldNode, { nonce: 1n, payload })
+    const unpaid = Array.from({ length: 12 }, () => offerTo(node, forged, seatsOf(crafted, node)))
+    const answer = await offerTo(node, crafted)
+    assert.equal(answer.status, 200, answer.code)
+    for (const { status, code } of await Promise.all(unpaid))
+      assert.deepEqual([status, code], [402, 'DA_UNPAID'])
+    const { context } = at(agents, 0)
+    const { id } = context.store.get<{ id: number }>(
+      'SELECT count(*) AS id FROM da_seen_header WHERE disperser = ?',
+      stranger.wallet.address.toLowerCase(),
+    ) ?? { id: -1 }
+    assert.equal(id, 0, 'headers that cost nothing are not remembered')
+    for (const socket of slow) socket.destroy()
+  })
+
+  it('error: a body that drips in is given up', async () => {
+    const honest = world.node(2)
+    const crafted = await craft(world, honest, { nonce: 2n, payload })
+    await pay(world, honest, crafted)
+    const whole = encodeOffer(crafted, { ...crafted.offer, columns: seatsOf(crafted, node) })
+    let at = 0
+    const dripping = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        const next = at === 0 ? 2000 : at + 1
+        controller.enqueue(Uint8Array.from(whole.subarray(at, next)))
+        at = next
+      },
+    })
+    const { status, code } = await putRaw(node, crafted.blobId, dripping)
+    assert.deepEqual([status, code], [504, 'TIMEOUT'])
   })
 
   it('behavior: what an honest node signed confirms on chain', async () => {

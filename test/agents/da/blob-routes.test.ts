@@ -128,6 +128,24 @@ describe('POST /da/blobs', () => {
     await until('the dispersal is over', () => at(agents, 0).context.journal.open().length === 0)
   })
 
+  it('behavior: a permission shown again, by whomever, is answered alike and nothing is paid twice', async () => {
+    const payload = randomBytes(500, 30)
+    const permission = await permit(disperser.wallet, payload)
+    const accepted = () =>
+      until('it is accepted', async () => {
+        const response = await post(payload, permission)
+        return response.status === 202 ? ((await response.json()) as Answer) : undefined
+      })
+    const [first, second] = await Promise.all([accepted(), accepted()])
+    assert.deepEqual([second.blobId, second.signature], [first.blobId, first.signature])
+    await world.advance('the blob is FINAL', () => readIsFinal(world.chain, first.blobId))
+    const total = await world.chain.da.availability.blobTotal()
+    const later = await accepted()
+    assert.equal(later.blobId, first.blobId)
+    assert.equal(await world.chain.da.availability.blobTotal(), total)
+    await until('room is given back', () => at(agents, 0).context.journal.open().length === 0)
+  })
+
   it('error: empty, too large, no retention or too long', async () => {
     const payload = randomBytes(100, 3)
     const header = await permit(publisher, payload)
@@ -164,6 +182,8 @@ describe('POST /da/blobs', () => {
     const poor = HDNodeWallet.createRandom()
     const header = await permit(poor as unknown as Wallet, payload)
     await refused(await post(payload, header), 402, 'INSUFFICIENT_FUNDS')
+    await world.anvil.rpc('anvil_setBalance', poor.address, '0x1')
+    await refused(await post(payload, header), 402, 'INSUFFICIENT_FUNDS')
     const first = await post(payload, await permit(publisher, payload))
     assert.equal(first.status, 202)
     const second = randomBytes(100, 7)
@@ -175,6 +195,7 @@ describe('POST /da/blobs', () => {
     )
     const { blobId } = (await first.json()) as Answer
     assert.equal(at(agents, 0).context.journal.get(blobId)?.code, 'DA_UNPAID')
+    await until('its payload is deleted', () => readdirSync(join(disperser.dataDir, 'outbox')).length === 0)
     assertNothingStored()
   })
 

@@ -113,12 +113,13 @@ export async function offerTo(
   return putRaw(node, crafted.blobId, encodeOffer(crafted, { ...crafted.offer, columns }))
 }
 
-/** Sends any bytes as an offer. */
-export async function putRaw(node: WorldNode, blobId: string, body: Uint8Array) {
+/** Sends any bytes as an offer, at once or as they come. */
+export async function putRaw(node: WorldNode, blobId: string, body: Uint8Array | ReadableStream<Uint8Array>) {
   const response = await fetch(`${node.url}/da/blobs/${blobId}/columns`, {
     method: 'PUT',
     headers: { 'content-type': 'application/octet-stream' },
-    body: Buffer.from(body),
+    body: body instanceof Uint8Array ? Buffer.from(body) : body,
+    ...(body instanceof Uint8Array ? {} : { duplex: 'half' as const }),
     signal: AbortSignal.timeout(60_000),
   })
   const json = (await response.json()) as { signature?: string; error?: { code: string } }
