@@ -20,14 +20,15 @@ export const MIN_TRANSFER_WEI = ETHER / 1000n
 export const CHAIN_ID = 31_337n
 export const DAY_SEC = 86_400n
 
+/** Windows so long that a slow machine cannot run out of them: blocks carry the time of day plus what `later` adds. */
 export const PARAMS = {
   minProviderStakeWei: 10n * ETHER,
   faultSlashWei: 2n * ETHER,
   defaultDailyCapWei: ETHER,
-  lockSec: 600n,
-  noticeSec: 300n,
-  challengeSec: 120n,
-  answerSec: 60n,
+  lockSec: 60_000n,
+  noticeSec: 30_000n,
+  challengeSec: 12_000n,
+  answerSec: 6_000n,
   userBps: 5_000n,
 }
 

@@ -23,14 +23,14 @@ describe('refunds', () => {
     // Half of what was asked back last is taken into use again, and asked back once more.
     await mine.retrieveFund([seller.address], SERVICE_NAME)
     for (let i = 1n; i <= 5n; i++) {
-      await chain.later(20n)
+      await chain.later(2_000n)
       await mine.transferFund(seller.address, SERVICE_NAME, allWei / 2n ** i)
       await mine.retrieveFund([seller.address], SERVICE_NAME)
     }
     const halves = [2n, 4n, 8n, 16n].map((part) => allWei / part)
     assert.deepEqual(await amounts(), [...halves, allWei / 16n])
     const before = (await accountOf(user.address)).refunds.map(({ createdAt }) => createdAt)
-    assert.ok((before.at(-1) ?? 0n) >= (before.at(-2) ?? 0n) + 40n, 'the newest began anew')
+    assert.ok((before.at(-1) ?? 0n) >= (before.at(-2) ?? 0n) + 4_000n, 'the newest began anew')
     assert.equal((await accountOf(user.address)).pendingRefund, allWei)
 
     // A fee takes from the newest, and passes over to the one before.

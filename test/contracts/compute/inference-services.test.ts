@@ -47,9 +47,9 @@ describe('addOrUpdateService', () => {
     assert.equal(await serving.priceEpochOf(seller.address), 2n)
     assert.deepEqual(await pricesAt(seller.address, 3n), [0n, 9n])
 
-    await chain.later(PARAMS.noticeSec - 5n)
+    await chain.later(PARAMS.noticeSec - 1_000n)
     assert.equal((await serving.getService(seller.address)).outputPrice, 3n)
-    await chain.later(5n)
+    await chain.later(1_000n)
     assert.equal((await serving.getService(seller.address)).outputPrice, 9n)
     assert.equal(await serving.priceEpochOf(seller.address), 3n)
     assert.deepEqual(await pricesAt(seller.address, 0n), [2n, 3n])
@@ -70,12 +70,12 @@ describe('addOrUpdateService', () => {
     assert.deepEqual([next.model, next.teeSignerAddress, next.outputPrice], ['other', other.address, 100n])
 
     // Off and on again does not shorten the notice.
-    await chain.later(PARAMS.noticeSec - 20n)
+    await chain.later(PARAMS.noticeSec - 2_000n)
     await seller.serving.removeService()
     await seller.announce({ model: 'other', teeSignerAddress: other.address, outputPrice: 100n })
-    await chain.later(PARAMS.noticeSec - 5n)
+    await chain.later(PARAMS.noticeSec - 1_000n)
     assert.equal((await serving.getService(seller.address)).model, TERMS.model)
-    await chain.later(5n)
+    await chain.later(1_000n)
     service = await serving.getService(seller.address)
     assert.deepEqual([service.model, service.teeSignerAddress], ['other', other.address])
     assert.equal(service.outputPrice, 100n)

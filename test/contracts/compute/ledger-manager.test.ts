@@ -75,10 +75,10 @@ describe('transferFund, retrieveFund, refund', () => {
 
     await mine.retrieveFund([seller.address], SERVICE_NAME)
     assert.equal(await serving.getPendingRefund(user, seller.address), ETHER / 2n + 1n)
-    await chain.later(PARAMS.lockSec - 10n)
+    await chain.later(PARAMS.lockSec - 1_000n)
     await mine.retrieveFund([seller.address], SERVICE_NAME)
     assert.deepEqual(await money(user.address), [ETHER / 2n - 1n, ETHER])
-    await chain.later(20n)
+    await chain.later(2_000n)
     await mine.retrieveFund([seller.address], SERVICE_NAME)
     assert.deepEqual(await money(user.address), [ETHER, ETHER])
 
