@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readFee } from '../../sdk/chain/da.ts'
 import { read } from '../../sdk/chain/read.ts'
 import { blobCountOf } from '../../sdk/protocol/blob.ts'
-import { headerToJson } from '../../sdk/protocol/blob-header.ts'
+import { headerToJson, signHeader } from '../../sdk/protocol/blob-header.ts'
 import {
   daDomain,
   type PublishMessage,
@@ -21,6 +21,7 @@ import { isGone, readPayload } from './read-payload.ts'
 import { parseBlobId, parsePeriods } from './request.ts'
 import { workForReply } from './rollup-body.ts'
 import type { DaService } from './service.ts'
+import { readSubmittedHeader } from './submitted-header.ts'
 
 type Params = { id?: string }
 type Request = FastifyRequest<{ Params: Params; Querystring: { retentionPeriods?: string } }>
@@ -161,7 +162,7 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
     const head = await read(ctx.provider.getBlockNumber(), { signal: ctx.signal })
     const held = ctx.columns.records(blobId).filter(({ damaged }) => !damaged)
     const timingsMs = dispersals.timingsOf(blobId)
-    const signature = ctx.columns.blob(blobId)?.signature
+    const signature = await signatureOf(blobId)
     return {
       blobId,
       header: headerToJson(header),
@@ -178,6 +179,16 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
       ...(timingsMs ? { timingsMs } : {}),
     }
   })
+
+  /** The disperser's signature: from a column kept here, signed anew by this disperser, or from the chain. */
+  async function signatureOf(blobId: string): Promise<string | undefined> {
+    const held = ctx.columns.blob(blobId)?.signature
+    if (held !== undefined && held !== '0x') return held
+    const own = ctx.guard.ownHeader(blobId)
+    if (own && ctx.journal.get(blobId)) return (await signHeader(ctx.wallet, own)).signature
+    const blob = ctx.index.blob(blobId)
+    return blob && (await readSubmittedHeader(ctx.chain, blob, { signal: ctx.signal }))?.signature
+  }
 
   server.get('/da/blobs/:id/payload', async (request: Request, reply: FastifyReply) => {
     const blobId = parseBlobId(request.params.id)

@@ -2,6 +2,10 @@ import type { IndexedBlob } from './blob-index.ts'
 import type { ColumnStore } from './column-store.ts'
 import type { DaContext } from './context.ts'
 import { placeOf, rebuildColumns } from './gather.ts'
+import { readSubmittedHeader } from './submitted-header.ts'
+
+/** Submitted through another contract: the chain has checked it and does not show it. */
+const UNKNOWN_SIGNATURE = '0x'
 
 const running = new WeakMap<ColumnStore, Map<string, Promise<void>>>()
 
@@ -40,7 +44,10 @@ async function restore(ctx: DaContext, blob: IndexedBlob, columns: readonly numb
   const place = await placeOf(ctx, blob, signal)
   const wanted = [...new Set([...columns, ...damaged])]
   const rebuilt = await rebuildColumns(ctx, place, { columns: wanted, signal })
-  const signature = ctx.columns.blob(blobId)?.signature ?? ''
+  const signature =
+    ctx.columns.blob(blobId)?.signature ??
+    (await readSubmittedHeader(ctx.chain, blob, { signal }))?.signature ??
+    UNKNOWN_SIGNATURE
   await ctx.columns.put({ ...place, signature }, rebuilt)
   ctx.daMetrics.repaired.inc(rebuilt.length)
   ctx.log.info({ blobId, columns: rebuilt.length }, 'columns rebuilt')
