@@ -56,7 +56,8 @@ export type DevnetOptions = {
   signal?: AbortSignal
 }
 
-const READY_TIMEOUT_MS = 120_000
+/** Sixteen agents on a machine that is busy with other things take their time; one that ends is seen at once. */
+const READY_TIMEOUT_MS = 300_000
 
 const MAIN_OF: Record<AgentKind, string> = {
   storage: 'dist/agents/storage/main.js',
