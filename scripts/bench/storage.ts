@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CHECKOUT } from '../../agents/cli/checkout.ts'
+import { commit, machine } from './report/place.ts'
 import { type BenchCase, shortNumber } from './storage/bench-case.ts'
 import { benchEncode } from './storage/encode.ts'
 import { benchRoot } from './storage/root.ts'
@@ -65,20 +65,6 @@ function table({
     ...rows,
     '',
   ].join('\n')
-}
-
-function machine(): string {
-  const [cpu] = cpus()
-  const memoryGib = Math.round(totalmem() / 1024 ** 3)
-  return `${cpus().length} x ${cpu?.model.trim() ?? 'unknown CPU'}, ${memoryGib} GiB, Node ${process.version}`
-}
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: CHECKOUT, encoding: 'utf8' }).trim()
-  } catch {
-    return 'unknown'
-  }
 }
 
 process.exitCode = await main()
