@@ -27,6 +27,9 @@ const BLOCKS_LEFT = 30n
 const COMMITTEE_TIMEOUT_MS = 600_000
 const STATUS_TIMEOUT_MS = 120_000
 const LOOK_MS = 50
+/** Between blocks without transactions: epochs pass while they are waited for, and last while a blob is published. */
+const WAITING_BLOCK_MS = 1_000
+const PUBLISHING_BLOCK_MS = 3_000
 
 type Published = {
   readonly blobId: string
@@ -59,7 +62,7 @@ export async function benchNetwork({
     agentEnv: { LOG_LEVEL: 'warn' },
   })
   try {
-    // A block with each transaction besides one a second: the bench measures the nodes, not the chain's block time.
+    // A block with each transaction: the bench measures the nodes, not the chain's block time.
     await devnet.provider.send('evm_setAutomine', [true])
     const runs: Published[] = []
     for (let run = 0; run < RUNS; run++) {
@@ -82,6 +85,7 @@ export async function benchNetwork({
 async function publishOnce(devnet: Devnet, { away }: { away: number }): Promise<Published> {
   const { chain, daAgents, provider } = devnet
   await freshEpoch(devnet)
+  await provider.send('evm_setIntervalMining', [PUBLISHING_BLOCK_MS])
   const payload = randomFillSync(new Uint8Array(PAYLOAD_BYTES))
   const urls = daAgents.map(({ url }) => url)
   const before = await agentTotals(urls)
@@ -126,6 +130,7 @@ async function publishOnce(devnet: Devnet, { away }: { away: number }): Promise<
     }
   } finally {
     goOn()
+    await provider.send('evm_setIntervalMining', [WAITING_BLOCK_MS])
   }
 }
 
