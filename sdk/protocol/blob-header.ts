@@ -3,6 +3,7 @@ import { blobCountOf, invalidBlob, MAX_PAYLOAD_BYTES, type PayloadClaim } from '
 import { MAX_BLOBS } from './cell-layout.ts'
 import { daDomain, typesOf } from './da-typed-data.ts'
 import { ZerogError } from './errors.ts'
+import { hasContractForm } from './signature-form.ts'
 
 /**
  * What a disperser claims of a blob; twin of `IDataAvailability.DaHeader`. `da` is the DataAvailability contract, `payloadHash` keccak256 of
@@ -64,6 +65,8 @@ export function verifyHeader(
   { chainId, da }: { readonly chainId: bigint; readonly da: string },
 ): void {
   checkChain(header, { chainId, da })
+  if (!hasContractForm(signature))
+    throw new ZerogError('SIGNATURE_INVALID', 'the signature of the header is malformed')
   let recovered: string
   try {
     recovered = verifyTypedData(daDomain(chainId, da), typesOf('Header'), header, signature)

@@ -1,5 +1,6 @@
 import { type Signer, type TypedDataDomain, TypedDataEncoder, verifyTypedData } from 'ethers'
 import { ZerogError } from './errors.ts'
+import { hasContractForm } from './signature-form.ts'
 
 /** A provider's promise for all its shards of a deal. `shardBitmap` has bit i set for shard i. */
 export type CustodyMessage = {
@@ -81,6 +82,8 @@ export function verifyStorageMessage(
   { type, message }: StorageMessage,
   { signer, signature }: { signer: string; signature: string },
 ): void {
+  if (!hasContractForm(signature))
+    throw new ZerogError('SIGNATURE_INVALID', 'the signature is malformed', { meta: { type, signer } })
   let recovered: string
   try {
     recovered = verifyTypedData(domain, typesOf(type), message, signature)

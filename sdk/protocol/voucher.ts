@@ -1,5 +1,6 @@
 import { type Signer, type TypedDataDomain, TypedDataEncoder, verifyTypedData } from 'ethers'
 import { ZerogError } from './errors.ts'
+import { hasContractForm } from './signature-form.ts'
 
 /**
  * A user's promise: all that `provider` ever takes from it stays within `ceilingWei`, counted from the first wei settled
@@ -89,6 +90,7 @@ export function inferenceSigner(
   { type, message }: InferenceMessage,
   signature: string,
 ): string {
+  if (!hasContractForm(signature)) throw new ZerogError('UNAUTHORIZED', 'the signature is malformed')
   try {
     return verifyTypedData(domain, typesOf(type), message, signature)
   } catch (cause) {

@@ -76,6 +76,15 @@ describe('verifyHeader', () => {
     assert.throws(() => verifyHeader({ header, signature: '0x00' }, place), { code: 'SIGNATURE_INVALID' })
   })
 
+  it('error: a signature that recovers, in a form that the contracts refuse: it would be no evidence', async () => {
+    const { signature } = await signHeader(wallet, header)
+    const parity = Number(signature.endsWith('1c'))
+    for (const v of [parity, parity + 35, parity + 37]) {
+      const spelled = `${signature.slice(0, -2)}${v.toString(16).padStart(2, '0')}`
+      assert.throws(() => verifyHeader({ header, signature: spelled }, place), { code: 'SIGNATURE_INVALID' })
+    }
+  })
+
   it('error: signed for another header', async () => {
     const { signature } = await signHeader(wallet, header)
     const other = { header: { ...header, nonce: 1n }, signature }

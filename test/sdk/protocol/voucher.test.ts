@@ -54,4 +54,12 @@ describe('signInferenceMessage', () => {
   it('error: a malformed signature', () => {
     assert.throws(() => inferenceSigner(domain, voucher, '0x1234'), { code: 'UNAUTHORIZED' })
   })
+
+  it('error: a signature that recovers, in a form that the contract refuses: nobody could collect on it', async () => {
+    const wallet = Wallet.createRandom()
+    const signature = await signInferenceMessage(wallet, domain, voucher)
+    const parity = signature.endsWith('1c') ? '01' : '00'
+    const spelled = `${signature.slice(0, -2)}${parity}`
+    assert.throws(() => inferenceSigner(domain, voucher, spelled), { code: 'UNAUTHORIZED' })
+  })
 })
