@@ -100,7 +100,11 @@ export function computeAgent(config: ComputeConfig): AgentOptions<ComputeContext
         model: {
           id: config.MODEL_ID,
           ...state,
-          ...(served && { kind: served.kind, executionProvider: served.worker.graph.executionProvider }),
+          ...(served && {
+            kind: served.kind,
+            workerPid: served.worker.pid,
+            executionProvider: served.worker.graph.executionProvider,
+          }),
           manifestRoot: served?.folder.manifestRoot,
         },
         activeRequests: admission.active(),

@@ -30,7 +30,7 @@ export const computeEnv = kernelEnv.extend({
   THREADS: envInteger(0, 1024)
     .default(0)
     .describe('Threads of one operator on the CPU; 0 lets the runtime choose'),
-  MAX_SEQUENCES: envInteger(1, 1024).default(32).describe('Texts generated in one batch'),
+  MAX_SEQUENCES: envInteger(1, 1024).default(64).describe('Texts generated in one batch'),
   MAX_ROWS: envInteger(1, 65_536).default(256).describe('Rows of raw requests that are run in one batch'),
   WORKER_SILENCE_MS: envInteger(1000, 3_600_000)
     .default(120_000)

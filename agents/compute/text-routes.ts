@@ -103,7 +103,7 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
     const units = { inputUnits: promptTokens, outputUnits: last.tokens }
     if (last.finish === undefined) {
       // Nobody gets a byte of it: the hash of nothing, and what was produced.
-      if (reply.raw.destroyed)
+      if (reply.raw.destroyed && last.tokens > 0)
         await settleBill(request, { ...units, responseSha256: sha256('') }, 'cancelled')
       throw interrupted(signal)
     }
@@ -133,7 +133,8 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
       failure = error
     }
     const isGone = reply.raw.destroyed
-    if (!events.isBegun() && !isGone) throw failure ?? interrupted(signal)
+    // Nothing was produced: an error with its own status, and no bill.
+    if (!events.isBegun()) throw failure ?? interrupted(signal)
     const isWhole = finish !== undefined && failure === undefined
     const problem = asComputeError(failure ?? interrupted(signal))
     const end = isWhole ? DONE : eventText(openAiError(problem))

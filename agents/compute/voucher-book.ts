@@ -50,8 +50,9 @@ export function openVoucherBook(store: Store): VoucherBook {
   return {
     keep(signed) {
       const { voucher, signature } = signed
-      const known = kept.get(voucher.user)
-      if (known && known.voucher.ceilingWei >= voucher.ceilingWei) return false
+      const known = kept.get(voucher.user)?.voucher
+      const isDead = known && Number(known.validUntilSec) <= Date.now() / 1000
+      if (known && !isDead && known.ceilingWei >= voucher.ceilingWei) return false
       store.run(
         'INSERT OR REPLACE INTO compute_voucher VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
         ...[voucher.user, String(voucher.ceilingWei), voucher.provider, String(voucher.inputPriceWei)],

@@ -21,6 +21,7 @@ export type LoadedGraph = {
 
 /** A model in a child process. Everything it works on fails with COMPUTE_UNAVAILABLE when the process ends. */
 export type WorkerProcess = {
+  readonly pid: number
   readonly graph: LoadedGraph
   /** Settles when the process has ended. */
   readonly ended: Promise<void>
@@ -128,6 +129,7 @@ export async function startWorker(options: startWorker.Options): Promise<WorkerP
   }
 
   return {
+    pid: child.pid ?? 0,
     graph,
     ended,
     active: () => listeners.size,

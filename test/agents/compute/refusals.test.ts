@@ -194,39 +194,69 @@ describe('a provider refuses', () => {
     assert.match(capped.message, /insufficient balance/)
   })
 
+  /** A stream that is open until its signal says otherwise. */
+  async function open(user: number, signal: AbortSignal): Promise<Response> {
+    const key = await keyOf(user)
+    const wish = { temperature: 1.9, max_tokens: 400, stream: true, seed: 3 }
+    return fetch(`${chat.url}${COMPLETE}`, {
+      ...{ method: 'POST', signal, headers: { authorization: `Bearer ${key}` } },
+      body: JSON.stringify({
+        ...wish,
+        messages: [{ role: 'user', content: 'Tell me a story about a fox.' }],
+      }),
+    })
+  }
+
   it('error: more requests than one account or all of them may have', async () => {
-    const long = {
-      messages: [{ role: 'user', content: 'Tell me a story about a fox.' }],
-      temperature: 1.9,
-      max_tokens: 400,
-      stream: true,
+    const { admission, runtime } = agent.context
+    const { pid } = runtime.current().worker
+    const leave = new AbortController()
+    // A model that stands still keeps every request under way.
+    process.kill(pid, 'SIGSTOP')
+    try {
+      for (const user of [20, 20, 22]) open(user, leave.signal).catch(() => undefined)
+      await until('three requests are under way', () => admission.active() === 3)
+      const all = await post(COMPLETE, { messages }, { key: await keyOf(22) })
+      assert.deepEqual([all.status, all.code, all.retryAfter], [429, 'COMPUTE_BUSY', '1'])
+      leave.abort()
+      await until('they are over', () => admission.active() === 0)
+
+      const again = new AbortController()
+      for (const user of [20, 20]) open(user, again.signal).catch(() => undefined)
+      await until('two requests are under way', () => admission.active() === 2)
+      const own = await post(COMPLETE, { messages })
+      assert.deepEqual([own.status, own.code], [429, 'COMPUTE_BUSY'])
+      assert.match(own.message, /of this account/)
+      again.abort()
+      await until('they are over', () => admission.active() === 0)
+    } finally {
+      process.kill(pid, 'SIGCONT')
     }
-    const open = async (user: number) => {
-      const controller = new AbortController()
-      const key = await keyOf(user)
-      const response = fetch(`${chat.url}${COMPLETE}`, {
-        ...{ method: 'POST', body: JSON.stringify(long), signal: controller.signal },
-        headers: { authorization: `Bearer ${key}` },
-      })
-      response.then((answer) => answer.text()).catch(() => undefined)
-      return controller
-    }
-    const { admission } = agent.context
-    const streams = [await open(20), await open(20)]
-    await until('two requests run', () => admission.active() === 2)
-    const own = await post(COMPLETE, { messages })
-    assert.deepEqual([own.status, own.code, own.retryAfter], [429, 'COMPUTE_BUSY', '1'])
-    assert.match(own.message, /of this account/)
-    streams.push(await open(22))
-    await until('three requests run', () => admission.active() === 3)
-    const all = await post(COMPLETE, { messages }, { key: await keyOf(22) })
-    assert.deepEqual([all.status, all.code], [429, 'COMPUTE_BUSY'])
-    const before = agent.context.receipts.totalUnsettledWei()
-    for (const stream of streams) stream.abort()
-    await until('they are over', () => admission.active() === 0)
-    // Whoever goes away pays for what was produced until then.
-    assert.ok(agent.context.receipts.totalUnsettledWei() > before)
     assert.equal((await post(COMPLETE, { messages })).status, 200)
+  })
+
+  it('behavior: who goes away pays for what was produced, and nothing when nothing was', async () => {
+    const { admission, receipts, runtime } = agent.context
+    const { pid } = runtime.current().worker
+    const before = receipts.totalUnsettledWei()
+    process.kill(pid, 'SIGSTOP')
+    const early = new AbortController()
+    open(20, early.signal).catch(() => undefined)
+    await until('it is under way', () => admission.active() === 1)
+    early.abort()
+    await until('it is over', () => admission.active() === 0)
+    process.kill(pid, 'SIGCONT')
+    assert.equal(receipts.totalUnsettledWei(), before)
+
+    const late = new AbortController()
+    const response = await open(20, late.signal)
+    const chatId = response.headers.get('zg-res-key') ?? ''
+    await response.body?.getReader().read()
+    late.abort()
+    await until('it is over', () => admission.active() === 0)
+    const receipt = receipts.find(chatId)
+    assert.ok(receipt && receipt.outputUnits > 0)
+    assert.equal(receipts.totalUnsettledWei() - before, receipt.feeWei)
   })
 
   it('error: others may not see what an account owes', async () => {
