@@ -6,6 +6,7 @@ import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { toHex } from '../../../sdk/protocol/hex.ts'
 import { at, randomBytes } from '../../support/content.ts'
 import type { RunningProcess } from '../../support/processes.ts'
+import { until } from '../../support/until.ts'
 import { type DaAgent, type DaWorld, startDaWorld, type WorldNode } from './da-world.ts'
 import { type Crafted, craft, offerTo, pay } from './rogue-disperser.ts'
 
@@ -137,9 +138,9 @@ describe('a DA agent killed at any line', () => {
     const { blobId } = (await answer.json()) as { blobId: string }
     await world.settle(others)
     const agent = await victim.spawn()
-    await world.advance('all columns are signed', async () => {
-      return (await readBlobRecord(chain, blobId))?.columns === 2n ** 128n - 1n
-    })
+    // No blocks are added by hand: they would close the window.
+    const isSigned = async () => (await readBlobRecord(chain, blobId))?.columns === 2n ** 128n - 1n
+    await until('all columns are signed', isSigned, 120_000)
     assert.equal(await readIsFinal(chain, blobId), true)
     assert.equal(await backing(), before)
     await agent.stop()
