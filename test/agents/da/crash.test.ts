@@ -120,7 +120,9 @@ describe('a DA agent killed at any line', () => {
       assert.equal(first.status, 200, first.code)
       const second = await offerTo(victim, honest)
       assert.equal(second.signature, first.signature)
-      const rival = await craft(world, disperser, { nonce, payload: randomBytes(3000, 60 + i) })
+      // The epoch may have ended meanwhile; a nonce counts within its own.
+      const { epoch } = honest.header
+      const rival = await craft(world, disperser, { nonce, epoch, payload: randomBytes(3000, 60 + i) })
       const refused = await offerTo(victim, rival)
       assert.deepEqual([refused.status, refused.code], [409, 'DA_EQUIVOCATION'])
       await agent.stop()
