@@ -15,11 +15,13 @@ export async function agentTotals(urls: readonly string[]): Promise<AgentTotals>
   const texts = await Promise.all(
     urls.map(async (url) => {
       const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
+      if (!response.ok) throw new Error(`${url}/metrics answers ${response.status}`)
       return response.text()
     }),
   )
-  const sum = (name: string) => texts.reduce((total, text) => total + lineValue(text, name), 0)
-  const steps = STEPS.map((step) => [step, sum(`zerog_da_step_seconds_sum{step="${step}"}`)])
+  const sum = (name: string, label?: string) =>
+    texts.reduce((total, text) => total + seriesValue(text, name, label), 0)
+  const steps = STEPS.map((step) => [step, sum('zerog_da_step_seconds_sum', `step="${step}"`)])
   return {
     cpuSec: sum('process_cpu_seconds_total'),
     receivedBytes: sum('zerog_da_received_bytes_total'),
@@ -37,8 +39,8 @@ export function totalsBetween(before: AgentTotals, after: AgentTotals): AgentTot
   }
 }
 
-/** The value of one line; 0 for a counter that was never touched. */
-function lineValue(text: string, name: string): number {
-  const line = text.split('\n').find((entry) => entry.startsWith(`${name} `))
-  return line === undefined ? 0 : Number(line.slice(name.length + 1))
+/** The value of one series, with `label` among others where given; 0 for one that has no value yet. */
+function seriesValue(text: string, name: string, label = ''): number {
+  const line = text.split('\n').find((entry) => entry.startsWith(`${name}{`) && entry.includes(label))
+  return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1))
 }

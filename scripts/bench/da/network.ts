@@ -159,6 +159,7 @@ function publishCases(
   const softFloorSec = work(NODES - AWAY_NODES) / cores
   const { totals, stages } = best
   const what = `publish ${shortNumber(PAYLOAD_BYTES / MIB)} MiB (${BLOB_COUNT} KZG blobs) to ${NODES} nodes`
+  sane(totals.cpuSec > 0 && totals.receivedBytes > PAYLOAD_BYTES, 'the nodes count nothing')
   // The disperser's own columns stay with it.
   const cellBytes = (NODES - 1) * SHARE * BLOB_COUNT * CELL_BYTES
   return [

@@ -64,7 +64,7 @@ function readCase(from: string, own: Spent, cpuSec: number): DaCase {
   const floorSec = cpuSec / availableParallelism()
   return {
     name: `read back from ${from}`,
-    measured: `${shortNumber(own.wallSec)} s, ${shortNumber(PAYLOAD_BYTES / MIB / own.wallSec)} MiB/s`,
+    measured: `${shortNumber(own.wallSec)} s, ${shortNumber(PAYLOAD_BYTES / MIB / own.wallSec)} MiB/s; ${shortNumber(own.cpuSec / cpuSec)} x the processor time`,
     reference: `${shortNumber(floorSec)} s (the library's work alone, every core busy)`,
     figure: own.wallSec / floorSec,
     unit: 'x the floor',
