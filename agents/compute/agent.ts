@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { z } from 'zod'
 import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
 import { connectCompute } from '../../sdk/chain/compute-chain.ts'
 import { connectChain } from '../../sdk/chain/connect.ts'
@@ -11,7 +12,7 @@ import { createAccounts } from './accounts.ts'
 import { createAdmission } from './admission.ts'
 import { addRoutes, EXPOSED_HEADERS } from './api.ts'
 import { createBilling } from './billing.ts'
-import type { ComputeConfig } from './config.ts'
+import { type computeEnv, withModel } from './config.ts'
 import type { ComputeContext } from './context.ts'
 import { computeDuties } from './duties/all.ts'
 import { openHeldBook } from './held-book.ts'
@@ -27,9 +28,8 @@ import { openVoucherBook } from './voucher-book.ts'
 const REQUESTS_PER_MINUTE = 600_000
 
 /** A compute provider's agent, for `runAgent` (a process of its own) or `startAgent`. Error: CONFIG_INVALID. */
-export function computeAgent(config: ComputeConfig): AgentOptions<ComputeContext> {
-  if ((config.MODEL_ROOT === undefined) === (config.MODEL_DIR === undefined))
-    throw new ZerogError('CONFIG_INVALID', 'give MODEL_ROOT or MODEL_DIR, one of the two')
+export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<ComputeContext> {
+  const config = withModel(env)
   const bookOf = async (chainId: bigint) => {
     const book = await loadAddressBook(config.ADDRESS_BOOK ?? join('deploy', 'addresses', `${chainId}.json`))
     if (book.chainId === chainId) return book
@@ -120,6 +120,8 @@ export function computeAgent(config: ComputeConfig): AgentOptions<ComputeContext
 }
 
 /** Starts a compute agent in this process. Errors: those of the kernel's `startAgent`, ADDRESS_BOOK_INVALID. */
-export function startComputeAgent(config: ComputeConfig): Promise<AgentHandle<ComputeContext>> {
-  return startAgent(computeAgent(config))
+export async function startComputeAgent(
+  env: z.output<typeof computeEnv>,
+): Promise<AgentHandle<ComputeContext>> {
+  return startAgent(computeAgent(env))
 }

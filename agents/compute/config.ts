@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { envAddress, envBigInt, envInteger, kernelEnv } from '../kernel/config.ts'
 
 const MIB = 1024 * 1024
@@ -8,7 +9,8 @@ export const computeEnv = kernelEnv.extend({
   MODEL_ID: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, 'a name such as zerog/chat-mini')
-    .describe('Id of the model that is served, as clients ask for it'),
+    .optional()
+    .describe('Id of the model that is served, as clients ask for it; needed, as one of the next two'),
   MODEL_ROOT: z
     .string()
     .regex(/^0x[0-9a-fA-F]{64}$/, 'the root of a manifest: 0x and 64 hex digits')
@@ -75,4 +77,16 @@ export const computeEnv = kernelEnv.extend({
   PAYOUT_ADDRESS: envAddress().optional().describe('Where the earnings go; the operator itself when not set'),
 })
 
-export type ComputeConfig = z.output<typeof computeEnv>
+type ComputeEnv = z.output<typeof computeEnv>
+
+/** What a compute agent is started with: the variables, with a model among them. */
+export type ComputeConfig = ComputeEnv & { readonly MODEL_ID: string }
+
+/** Makes sure that there is one model to serve. Error: CONFIG_INVALID. */
+export function withModel(env: ComputeEnv): ComputeConfig {
+  const { MODEL_ID, MODEL_ROOT, MODEL_DIR } = env
+  if (MODEL_ID === undefined) throw new ZerogError('CONFIG_INVALID', 'MODEL_ID is required')
+  if ((MODEL_ROOT === undefined) === (MODEL_DIR === undefined))
+    throw new ZerogError('CONFIG_INVALID', 'give MODEL_ROOT or MODEL_DIR, one of the two')
+  return { ...env, MODEL_ID }
+}

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { computeEnv } from '../../../agents/compute/config.ts'
+import { computeEnv, withModel } from '../../../agents/compute/config.ts'
 import { openModelFolder } from '../../../agents/compute/model-store.ts'
 import { loadConfig } from '../../../agents/kernel/config.ts'
 import { createLog } from '../../../agents/kernel/log.ts'
@@ -37,10 +37,15 @@ describe('openModelFolder', () => {
   const storeManifest = (list: ManifestFile[]) => store(new TextEncoder().encode(formatManifest(list)))
 
   function open(root: string, dataDir = tempDir()) {
-    const config = loadConfig(computeEnv, {
+    const env = loadConfig(computeEnv, {
       ...{ MODEL_ID: 'digits', MODEL_ROOT: root, DATA_DIR: dataDir, ADDRESS_BOOK: network.bookFile },
     })
-    return openModelFolder({ config, chain: network.chain, log, signal: AbortSignal.timeout(60_000) })
+    return openModelFolder({
+      config: withModel(env),
+      chain: network.chain,
+      log,
+      signal: AbortSignal.timeout(60_000),
+    })
   }
 
   it('default: a model comes out of storage as it went in; what changed on disk is fetched again', async () => {
@@ -57,6 +62,19 @@ describe('openModelFolder', () => {
     writeFileSync(target, Buffer.alloc(whole.length, 1))
     assert.deepEqual(await open(root, dataDir), folder)
     assert.deepEqual(readFileSync(target), whole)
+  })
+
+  it('error: a configuration that names no model, no source, or two', () => {
+    const env = loadConfig(computeEnv, {})
+    const MODEL_ROOT = `0x${'12'.repeat(32)}`
+    for (const change of [
+      {},
+      { MODEL_ID: 'a' },
+      { MODEL_ROOT },
+      { MODEL_ID: 'a', MODEL_ROOT, MODEL_DIR: '.' },
+    ])
+      assert.throws(() => withModel({ ...env, ...change }), { code: 'CONFIG_INVALID' })
+    assert.equal(withModel({ ...env, MODEL_ID: 'a', MODEL_DIR: '.' }).MODEL_ID, 'a')
   })
 
   it('error: a manifest that names other bytes than its roots, or has no graph', async () => {
