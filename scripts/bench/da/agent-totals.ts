@@ -5,7 +5,7 @@ export type AgentTotals = {
   readonly steps: Readonly<Record<Step, number>>
 }
 
-const STEPS = ['encode', 'disperse', 'verify', 'sign', 'confirm'] as const
+const STEPS = ['encode', 'verify'] as const
 type Step = (typeof STEPS)[number]
 
 const TIMEOUT_MS = 30_000
