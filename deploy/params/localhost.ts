@@ -35,7 +35,7 @@ export const localhost: NetworkParams = {
     },
     listPriceWei: 1_000_000_000n,
     da: {
-      committee: { minStakeWei: parseEther('1'), repayGas: 5_000_000 },
+      committee: { minStakeWei: parseEther('1'), repayGas: 8_000_000 },
       blobs: {
         ...DA_QUORUMS,
         pricePerBlobPeriodWei: 10_000_000_000_000n,

@@ -78,7 +78,7 @@ export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices:
     },
     listPriceWei: prices.listPriceWei,
     da: {
-      committee: { minStakeWei: prices.da.minStakeWei, repayGas: 5_000_000 },
+      committee: { minStakeWei: prices.da.minStakeWei, repayGas: 8_000_000 },
       blobs: {
         ...DA_QUORUMS,
         pricePerBlobPeriodWei: prices.da.pricePerBlobPeriodWei,

@@ -60,7 +60,15 @@ const RESUMED_SUBMIT_MS = 30_000
  * Errors: DA_EMPTY_PAYLOAD, DA_PAYLOAD_TOO_LARGE; those of dispersers when none takes it, with `meta.failures`; INSUFFICIENT_FUNDS;
  * DA_NOT_CONFIRMED, DA_REFUNDED, DA_CONVICTED with `meta.blobId`; TX_REVERTED; RPC_UNREACHABLE; ABORTED.
  */
-export async function publishBlob(options: publishBlob.Options): Promise<PublishResult> {
+export function publishBlob(options: publishBlob.Options): Promise<PublishResult> {
+  return attempt(options, { mayBeLate: true })
+}
+
+/** One attempt. A fresh header that misses its epoch has cost no fee: `mayBeLate` allows another one. */
+async function attempt(
+  options: publishBlob.Options,
+  { mayBeLate }: { mayBeLate: boolean },
+): Promise<PublishResult> {
   const { chain, payload, stateStore = memoryStateStore(), until = 'final', onProgress, signal } = options
   blobCountOf(payload.length)
   const hasher = await loadHasher()
@@ -99,8 +107,9 @@ export async function publishBlob(options: publishBlob.Options): Promise<Publish
     if (!isHopeless(error)) throw error
     // The next attempt starts over; this header will never get there.
     await stateStore.delete(key)
-    if (earlier === undefined || errorCode(error) === 'DA_NOT_CONFIRMED') throw error
-    return publishBlob(options)
+    const isLate = mayBeLate && isRevert(error, 'WrongEpoch')
+    if ((earlier === undefined && !isLate) || errorCode(error) === 'DA_NOT_CONFIRMED') throw error
+    return attempt(options, { mayBeLate: mayBeLate && earlier !== undefined })
   }
 }
 

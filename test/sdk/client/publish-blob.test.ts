@@ -224,6 +224,20 @@ describe('publishBlob', () => {
     assert.equal(result.blobId, at(signed, 0).blobId)
   })
 
+  it('behavior: a header that missed its epoch is replaced once, and nothing was paid for it', async () => {
+    const changes: { epoch?: bigint } = { epoch: network.committee.epoch - 1n }
+    const signed = disperse({ changes, onSigned: async () => delete changes.epoch })
+    const blobs = await total()
+    const result = await publish({ until: 'submitted' })
+    assert.equal(signed.length, 2)
+    assert.equal(result.blobId, at(signed, 1).blobId)
+    assert.equal(result.resumed, false)
+    assert.equal(await total(), blobs + 1n)
+    const late = disperse({ changes: { epoch: network.committee.epoch - 1n } })
+    await assert.rejects(publish({ until: 'submitted' }), { code: 'TX_REVERTED' })
+    assert.equal(late.length, 2)
+  })
+
   it('error: the record of an earlier attempt is damaged', async () => {
     const damaged: StateStore = { ...memoryStateStore(), get: async () => '{"header":{}}' }
     await assert.rejects(publish({ stateStore: damaged }), { code: 'STORE_CORRUPT' })
