@@ -10,7 +10,7 @@ export const OUTSIDE_ERRORS = [
   'error TreeNotFresh(uint256 length)',
   'error OutsideCode(uint256 parity, uint256 data)',
   'error InfinityKey()',
-  'error KeySetNotCreated()',
+  'error StoreNotCreated()',
   'error OpeningRefused()',
   'error PrecompileFailed(uint256 precompile)',
   'error PrecompileStarved(uint256 precompile, uint256 neededGas, uint256 gasLeft)',
