@@ -315,8 +315,10 @@ def main() -> None:
     arguments.add_argument("--weights", type=Path, required=True, help="where the trained weights are kept (.npz)")
     weights = arguments.parse_args().weights
     OUT.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer()
-    tokenizer.save(str(OUT / "tokenizer.json"))
+    # The trainer of tokenizers may break ties by chance, so a tokenizer that is there is kept: weights belong to it.
+    vocabulary = OUT / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(vocabulary)) if vocabulary.exists() else train_tokenizer()
+    tokenizer.save(str(vocabulary))
     write_configuration()
     questions = [
         {"kind": kind.__name__, "question": q, "answer": a} for kind in EXACT for q, a in heldout_questions(kind, 20)

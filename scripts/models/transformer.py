@@ -1,4 +1,4 @@
-"""The transformer of `chat` (causal) and `embed` (both directions): RMSNorm, rotary positions, SwiGLU, tied embedding.
+"""The transformer of `chat`: RMSNorm, rotary positions, SwiGLU, tied embedding; and the optimiser of `chat` and `embed`.
 
 `forward` is the training form in JAX; `Blocks` writes the same arithmetic as an ONNX graph, in fp32 or with integer
 matrix products.
@@ -53,8 +53,8 @@ def rms(x, weight):
     return x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + EPSILON) * weight
 
 
-def forward(params: dict, shape: Shape, ids, allowed, last_norm=True):
-    """Hidden states [B,S,width], by default after the last norm; `allowed` [B,S,S] says which position may look at which."""
+def forward(params: dict, shape: Shape, ids, allowed):
+    """Hidden states [B,S,width] after the last norm; `allowed` [B,S,S] says which position may look at which."""
     b, s = ids.shape
     cos, sin = (jnp.asarray(t[:s])[None, :, None] for t in rotary(shape))
     turn = lambda x: x * cos + jnp.concatenate([-x[..., shape.head // 2 :], x[..., : shape.head // 2]], -1) * sin
@@ -69,7 +69,7 @@ def forward(params: dict, shape: Shape, ids, allowed, last_norm=True):
         x = x + mixed @ params["o"][i]
         h = rms(x, params["norm2"][i])
         x = x + (jax.nn.silu(h @ params["gate"][i]) * (h @ params["up"][i])) @ params["down"][i]
-    return rms(x, params["norm"]) if last_norm else x
+    return rms(x, params["norm"])
 
 
 def orthogonal(g):
@@ -203,15 +203,13 @@ class Blocks:
         return g.op("Add", x, self.linear(active, p["down"][i], f"layers.{i}.down")), (k, v)
 
 
-def mask_bias(g: Graph, mask: str, ids: str | None) -> str:
-    """Additive bias [B,1,S or 1,T] from `attention_mask` [B,T]; with `ids` [B,S] also causal, the S tokens being the last of T."""
-    axes = g.const(np.array([1, 2]))
-    allowed = g.op("Unsqueeze", g.op("Cast", mask, to=BOOL), axes)
-    if ids:
-        zero, one = g.const(np.array(0)), g.const(np.array(1))
-        total, new = (g.op("Gather", g.op("Shape", name), one) for name in (mask, ids))
-        key = g.op("Range", zero, total, one)
-        query = g.op("Unsqueeze", g.op("Range", g.op("Sub", total, new), total, one), g.const(np.array([1])))
-        allowed = g.op("And", allowed, g.op("LessOrEqual", key, query))
+def mask_bias(g: Graph, mask: str, ids: str) -> str:
+    """Additive causal bias [B,1,S,T] from `attention_mask` [B,T] and `ids` [B,S]; the S tokens are the last of T."""
+    zero, one = g.const(np.array(0)), g.const(np.array(1))
+    total, new = (g.op("Gather", g.op("Shape", name), one) for name in (mask, ids))
+    key = g.op("Range", zero, total, one)
+    query = g.op("Unsqueeze", g.op("Range", g.op("Sub", total, new), total, one), g.const(np.array([1])))
+    known = g.op("Unsqueeze", g.op("Cast", mask, to=BOOL), g.const(np.array([1, 2])))
+    allowed = g.op("And", known, g.op("LessOrEqual", key, query))
     return g.op("Where", allowed, g.const(np.float32(0)), g.const(np.float32(-1e9)))
 
