@@ -1,9 +1,7 @@
-import { join } from 'node:path'
 import type { z } from 'zod'
-import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
+import { addressesOf, loadAddressBookOf } from '../../sdk/chain/address-book-node.ts'
 import { connectCompute } from '../../sdk/chain/compute-chain.ts'
 import { connectChain } from '../../sdk/chain/connect.ts'
-import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from '../kernel/agent.ts'
 import type { KernelContext } from '../kernel/duty.ts'
 import { crashPoint } from '../kernel/fault.ts'
@@ -30,14 +28,7 @@ const REQUESTS_PER_MINUTE = 600_000
 /** A compute provider's agent, for `runAgent` (a process of its own) or `startAgent`. Error: CONFIG_INVALID. */
 export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<ComputeContext> {
   const config = withModel(env)
-  const bookOf = async (chainId: bigint) => {
-    const book = await loadAddressBook(config.ADDRESS_BOOK ?? join('deploy', 'addresses', `${chainId}.json`))
-    if (book.chainId === chainId) return book
-    throw new ZerogError(
-      'WRONG_CHAIN',
-      `the address book is for chain ${book.chainId}, the RPC serves ${chainId}`,
-    )
-  }
+  const bookOf = (chainId: bigint) => loadAddressBookOf(chainId, config.ADDRESS_BOOK)
 
   return {
     name: 'compute',
@@ -52,11 +43,7 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       concurrent: config.QUEUE_REQUESTS * 2,
     },
 
-    async addresses(chainId) {
-      const { contracts } = await bookOf(chainId)
-      const entries = Object.entries(contracts)
-      return Object.fromEntries(entries.flatMap(([name, entry]) => (entry ? [[name, entry.address]] : [])))
-    },
+    addresses: async (chainId) => addressesOf(await bookOf(chainId)),
 
     async makeContext(kernel: KernelContext): Promise<ComputeContext> {
       const { provider, store, signal, self, log } = kernel

@@ -1,10 +1,9 @@
 import { join } from 'node:path'
-import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
+import { addressesOf, loadAddressBookOf } from '../../sdk/chain/address-book-node.ts'
 import { connectChain } from '../../sdk/chain/connect.ts'
 import { connectDa } from '../../sdk/chain/da-chain.ts'
 import { read } from '../../sdk/chain/read.ts'
 import { loadNodeKzg } from '../../sdk/client/kzg-node.ts'
-import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { loadHasher } from '../../sdk/protocol/hasher.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from '../kernel/agent.ts'
 import type { KernelContext } from '../kernel/duty.ts'
@@ -32,14 +31,7 @@ const REQUESTS_PER_MINUTE = 60_000
 
 /** A DA agent, disperser and node in one, for `runAgent` (a process of its own) or `startAgent`. */
 export function daAgent(config: DaConfig): AgentOptions<DaService> {
-  const bookOf = async (chainId: bigint) => {
-    const book = await loadAddressBook(config.ADDRESS_BOOK ?? join('deploy', 'addresses', `${chainId}.json`))
-    if (book.chainId === chainId) return book
-    throw new ZerogError(
-      'WRONG_CHAIN',
-      `the address book is for chain ${book.chainId}, the RPC serves ${chainId}`,
-    )
-  }
+  const bookOf = (chainId: bigint) => loadAddressBookOf(chainId, config.ADDRESS_BOOK)
 
   return {
     name: 'da',
@@ -48,12 +40,7 @@ export function daAgent(config: DaConfig): AgentOptions<DaService> {
     routes: addRoutes,
     limits: { perMinute: REQUESTS_PER_MINUTE },
 
-    async addresses(chainId) {
-      const { contracts } = await bookOf(chainId)
-      return Object.fromEntries(
-        Object.entries(contracts).flatMap(([name, entry]) => (entry ? [[name, entry.address]] : [])),
-      )
-    },
+    addresses: async (chainId) => addressesOf(await bookOf(chainId)),
 
     async makeContext(kernel: KernelContext): Promise<DaService> {
       const { provider, store, signal, self, log } = kernel

@@ -1,8 +1,7 @@
 import { join } from 'node:path'
-import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
+import { addressesOf, loadAddressBookOf } from '../../sdk/chain/address-book-node.ts'
 import { connectChain } from '../../sdk/chain/connect.ts'
 import { loadErasureEngine } from '../../sdk/protocol/erasure-wasm.ts'
-import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { loadHasher } from '../../sdk/protocol/hasher.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from '../kernel/agent.ts'
 import type { KernelContext } from '../kernel/duty.ts'
@@ -24,14 +23,7 @@ const REQUESTS_PER_MINUTE = 60_000
 
 /** A storage provider's agent, for `runAgent` (a process of its own) or `startAgent`. */
 export function storageAgent(config: StorageConfig): AgentOptions<StorageContext> {
-  const bookOf = async (chainId: bigint) => {
-    const book = await loadAddressBook(config.ADDRESS_BOOK ?? join('deploy', 'addresses', `${chainId}.json`))
-    if (book.chainId === chainId) return book
-    throw new ZerogError(
-      'WRONG_CHAIN',
-      `the address book is for chain ${book.chainId}, the RPC serves ${chainId}`,
-    )
-  }
+  const bookOf = (chainId: bigint) => loadAddressBookOf(chainId, config.ADDRESS_BOOK)
 
   return {
     name: 'storage',
@@ -41,11 +33,7 @@ export function storageAgent(config: StorageConfig): AgentOptions<StorageContext
     exposedHeaders: EXPOSED_HEADERS,
     limits: { perMinute: REQUESTS_PER_MINUTE },
 
-    async addresses(chainId) {
-      const { contracts } = await bookOf(chainId)
-      const entries = Object.entries(contracts)
-      return Object.fromEntries(entries.flatMap(([name, entry]) => (entry ? [[name, entry.address]] : [])))
-    },
+    addresses: async (chainId) => addressesOf(await bookOf(chainId)),
 
     async makeContext(kernel: KernelContext): Promise<StorageContext> {
       const { provider, store, signal, self, log } = kernel

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ZerogError } from '../protocol/errors.ts'
 import { type AddressBook, parseAddressBook } from './address-book.ts'
 
@@ -15,4 +16,24 @@ export async function loadAddressBook(path: string): Promise<AddressBook> {
     })
   }
   return parseAddressBook(json)
+}
+
+/**
+ * The address book of the chain that an RPC serves: at `path`, or where the deployment in this folder wrote it.
+ * Errors: ADDRESS_BOOK_INVALID; WRONG_CHAIN when it is of another chain.
+ */
+export async function loadAddressBookOf(chainId: bigint, path?: string): Promise<AddressBook> {
+  const book = await loadAddressBook(path ?? join('deploy', 'addresses', `${chainId}.json`))
+  if (book.chainId === chainId) return book
+  throw new ZerogError(
+    'WRONG_CHAIN',
+    `the address book is for chain ${book.chainId}, the RPC serves ${chainId}`,
+  )
+}
+
+/** The address of every contract in the book, by name. */
+export function addressesOf({ contracts }: AddressBook): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(contracts).flatMap(([name, entry]) => (entry ? [[name, entry.address]] : [])),
+  )
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Wallet } from 'ethers'
 import { encodeOffer } from '../../../agents/da/blob-offer.ts'
 import { isSignedBy } from '../../../agents/da/bls-points.ts'
@@ -216,7 +217,8 @@ describe('attest', () => {
     let at = 0
     const dripping = new ReadableStream<Uint8Array>({
       async pull(controller) {
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        // Every piece comes well within a time-out of its own: only the whole body's ends it.
+        await delay(50)
         const next = at === 0 ? 2000 : at + 1
         controller.enqueue(Uint8Array.from(whole.subarray(at, next)))
         at = next
