@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { after, afterEach, before, describe, it } from 'node:test'
 import { readAuditRecord } from '../../scripts/demo/audit-record.ts'
 import type { DevnetAgent } from '../../scripts/devnet/start-devnet.ts'
 import { decodeStorageEvent, eventFilter } from '../../sdk/chain/events.ts'
@@ -30,6 +30,13 @@ before(
   { timeout: 3 * MINUTE_MS },
 )
 after(() => network?.stop(), { timeout: MINUTE_MS })
+afterEach(
+  async () => {
+    const ended = network.agents.filter(({ child }) => child.ended() !== undefined)
+    await Promise.all(ended.map((agent) => network.restartAgent(agent)))
+  },
+  { timeout: 2 * MINUTE_MS },
+)
 
 /** A new random file. */
 function makeFile(byteLength: number): string {
@@ -112,9 +119,13 @@ function agentOf(operator: string): DevnetAgent {
   return agent
 }
 
-/** Restarts an agent so that it kills itself at a crash point, once. */
-function armCrash(agent: DevnetAgent, point: string): Promise<void> {
-  return network.restartAgent(agent, { ZEROG_ALLOW_CRASH: '1', ZEROG_CRASH_AT: point })
+/** Restarts an agent so that it kills itself at a crash point, once; it may get there before it is ready. */
+async function armCrash(agent: DevnetAgent, point: string): Promise<void> {
+  try {
+    await network.restartAgent(agent, { ZEROG_ALLOW_CRASH: '1', ZEROG_CRASH_AT: point })
+  } catch (error) {
+    if (agent.child.ended() !== 'SIGKILL') throw error
+  }
 }
 
 async function waitCrashed(agent: DevnetAgent): Promise<void> {
