@@ -8,7 +8,8 @@ import { runNodeFile } from './test/node-file.mjs'
 
 const MINUTE_MS = 60_000
 const FAST = /^test\/(sdk\/protocol|sdk\/chain|contracts|agents\/kernel|architecture)/
-const ALONE = /^test\/(e2e|clients|deploy)\// // whole networks of processes: one at a time
+const NOT_FAST = /\/(dilution|public-client|ledger-gas)\.test/ // a quarter of a minute and more each
+const ALONE = /^test\/(e2e|clients)\// // whole networks of processes: one at a time
 const isNodeTest = (name) => name.endsWith('.test.ts') || name.endsWith('.e2e.ts')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -45,7 +46,9 @@ async function main(args) {
   const fast = args.includes('--fast')
   const filters = args.filter((arg) => !arg.startsWith('--'))
   const wanted = (file) =>
-    filters.length > 0 ? filters.some((filter) => file.includes(filter)) : !fast || FAST.test(file)
+    filters.length > 0
+      ? filters.some((filter) => file.includes(filter))
+      : !fast || (FAST.test(file) && !NOT_FAST.test(file))
   const env = { ...process.env, FORCE_COLOR: '0' }
 
   if (filters.length === 0) report(await lint(env))
