@@ -21,6 +21,8 @@ const SOURCES = {
   InferenceCatalog: 'contracts/compute/InferenceCatalog.sol',
   LedgerManager: 'contracts/compute/LedgerManager.sol',
   InferenceServing: 'contracts/compute/InferenceServing.sol',
+  ModelRegistry: 'contracts/compute/ModelRegistry.sol',
+  JobEscrow: 'contracts/compute/JobEscrow.sol',
 } as const satisfies Record<DeployedName, string>
 
 /** What the compiler made of a contract. */

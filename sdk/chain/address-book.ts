@@ -23,7 +23,7 @@ export type DaContractName = (typeof DA_CONTRACT_NAMES)[number]
 /** The contracts of compute; books of earlier deployments lack them all. */
 export const COMPUTE_CONTRACT_NAMES = ['InferenceCatalog', 'LedgerManager', 'InferenceServing'] as const
 
-export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number]
+export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number] | 'ModelRegistry' | 'JobEscrow'
 
 /** Any contract that a deployment may consist of. */
 export type DeployedName = ContractName | DaContractName | ComputeContractName
@@ -72,6 +72,8 @@ export const addressBookSchema = z.object({
     InferenceCatalog: entry.optional(),
     LedgerManager: entry.optional(),
     InferenceServing: entry.optional(),
+    ModelRegistry: entry.optional(),
+    JobEscrow: entry.optional(),
   } satisfies Record<ContractName, typeof entry> &
     Record<DaContractName | ComputeContractName, z.ZodOptional<typeof entry>>),
 })

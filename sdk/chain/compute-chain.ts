@@ -2,8 +2,13 @@ import { id } from 'ethers'
 import {
   IInferenceServing__factory,
   ILedgerManager__factory,
+  IModelRegistry__factory,
 } from '../../typechain-types/factories/interfaces/index.js'
-import type { IInferenceServing, ILedgerManager } from '../../typechain-types/interfaces/index.js'
+import type {
+  IInferenceServing,
+  ILedgerManager,
+  IModelRegistry,
+} from '../../typechain-types/interfaces/index.js'
 import { ZerogError } from '../protocol/errors.ts'
 import { COMPUTE_CONTRACT_NAMES } from './address-book.ts'
 import type { Chain } from './connect.ts'
@@ -16,6 +21,7 @@ export const COMPUTE_SERVICE = id('compute')
 export type ComputeContracts = {
   readonly ledger: ILedgerManager
   readonly inference: IInferenceServing
+  readonly models: IModelRegistry
   readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing', string>>
 }
 
@@ -50,6 +56,11 @@ export async function connectCompute(
   const compute: ComputeContracts = {
     ledger: ILedgerManager__factory.connect(LedgerManager.address, chain.provider),
     inference: IInferenceServing__factory.connect(InferenceServing.address, chain.provider),
+    get models() {
+      const address = chain.book.contracts.ModelRegistry?.address
+      if (address !== undefined) return IModelRegistry__factory.connect(address, chain.provider)
+      throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no ModelRegistry: deploy again')
+    },
     addresses: { LedgerManager: LedgerManager.address, InferenceServing: InferenceServing.address },
   }
   const params = await read(compute.inference.params(), options)
