@@ -1,6 +1,7 @@
 /** The public surface of the SDK, safe in browsers. What needs Node.js is in `sdk/node.ts`. */
 export { type AddressBook, parseAddressBook } from './chain/address-book.ts'
 export type { ChainCall } from './chain/chain-call.ts'
+export { type ComputeChain, connectCompute } from './chain/compute-chain.ts'
 export { type Chain, type ChainTerms, connectChain } from './chain/connect.ts'
 export {
   type BlobRecord,
@@ -25,6 +26,27 @@ export { type ByteRange, type DownloadResult, downloadFile } from './client/down
 export { type FileSink, memorySink } from './client/file-sink.ts'
 export { blobSource, bytesSource, type FileSource } from './client/file-source.ts'
 export { type FileRef, findSealedFile, type SealedFile } from './client/find-deal.ts'
+export {
+  type CallOptions,
+  type ChatRequest,
+  type CompletionRequest,
+  createInference,
+  type EmbedRequest,
+  type EmbedResult,
+  type Inference,
+  type InferenceBalances,
+  type InferenceEvent,
+  type InferenceOptions,
+  type InferRequest,
+  type InferResult,
+  type ServiceOffer,
+  type StreamOptions,
+  type StreamPiece,
+  type Tensor,
+  type TextResult,
+  type TextStream,
+  type Withdrawal,
+} from './client/inference.ts'
 export { createLightClient, type LightClient, type Verdict } from './client/light-client.ts'
 export { listFiles, type OwnedFile } from './client/list.ts'
 export { loadBrowserKzg } from './client/load-browser-kzg.ts'

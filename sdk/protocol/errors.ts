@@ -3,7 +3,7 @@ type ErrorRow = { meaning: string; action: string; httpStatus: number; exitCode:
 
 /**
  * Every code an error of ours can carry. A code is never renamed: callers switch on it, the docs and the counters list it.
- * `retryable` says whether the same call may succeed later without anybody changing anything.
+ * `retryable` says whether the same call may succeed later without anybody changing anything. (size: one object)
  */
 export const ERROR_CODES = {
   // Files, trees and shards
@@ -304,6 +304,62 @@ export const ERROR_CODES = {
     503,
     69,
     true,
+  ),
+  INFERENCE_NO_PROVIDER: row(
+    'No provider can answer the request',
+    'See the failures; raise the maximum price, or try again later',
+    503,
+    69,
+    true,
+  ),
+  INFERENCE_UNVERIFIED: row(
+    'A provider gives no signature and receipt for its answer',
+    'Do not use the answer; ask another provider',
+    502,
+    76,
+  ),
+  INFERENCE_BYTES_DIFFER: row(
+    'What a provider signed is not what was sent and received',
+    'Do not use the answer; ask another provider',
+    502,
+    76,
+  ),
+  INFERENCE_SIGNER_WRONG: row(
+    "An answer is not signed by the service's signer on chain",
+    'Do not use the answer; ask another provider',
+    502,
+    76,
+  ),
+  INFERENCE_REPLAYED: row(
+    'A provider shows the signature or receipt of an earlier answer',
+    'Do not use the answer; ask another provider',
+    502,
+    76,
+  ),
+  INFERENCE_MODEL_DIFFERS: row(
+    'An answer or its receipt is of another model',
+    'Do not use the answer; ask another provider',
+    502,
+    76,
+  ),
+  INFERENCE_FEE_WRONG: row(
+    'A receipt does not follow from the units and the price on chain',
+    'Nothing more is paid to this provider; ask another',
+    502,
+    76,
+  ),
+  INFERENCE_OVERBILLED: row(
+    'A provider counts more than the answers that were verified here',
+    'Nothing more is paid to it; see whether another program uses the account',
+    502,
+    76,
+  ),
+  INFERENCE_CUT: row('An answer ended before it was whole', 'Ask again, or another provider', 502, 69, true),
+  INFERENCE_LIMIT_REACHED: row(
+    'The request could cost more than is left of the spending limit',
+    'Raise the limit, or ask for less',
+    402,
+    77,
   ),
 } as const satisfies Record<string, ErrorRow>
 
