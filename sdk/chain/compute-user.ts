@@ -1,0 +1,45 @@
+import { type ChainCall, chainCall } from './chain-call.ts'
+import type { ComputeChain } from './compute-chain.ts'
+import { at, type ReadOptions, read } from './read.ts'
+
+/** The unit prices of an epoch, in wei, and when it begins; all zero when there is none. */
+export function readPriceAt(
+  { compute: { inference } }: ComputeChain,
+  { provider, priceEpoch }: { provider: string; priceEpoch: bigint },
+  options: ReadOptions = {},
+): Promise<{ inputPriceWei: bigint; outputPriceWei: bigint; fromSec: bigint }> {
+  return read(inference.priceAt(provider, priceEpoch, at(options)), options)
+}
+
+/** Accepts the signer of a provider's service. */
+export function acknowledgeSignerCall({ compute: { inference } }: ComputeChain, provider: string): ChainCall {
+  return chainCall(
+    inference,
+    inference.interface.encodeFunctionData('acknowledgeTEESigner', [provider, true]),
+  )
+}
+
+/** Sets the dearest unit prices at which the sender buys from a provider. */
+export function setMaxPriceCall(
+  { compute: { inference } }: ComputeChain,
+  wish: { provider: string; inputPriceWei: bigint; outputPriceWei: bigint },
+): ChainCall {
+  const data = inference.interface.encodeFunctionData('setMaxPrice', [
+    wish.provider,
+    wish.inputPriceWei,
+    wish.outputPriceWei,
+  ])
+  return chainCall(inference, data)
+}
+
+/** Revokes one API key of the sender, or without a number all its keys and sessions at a provider. */
+export function revokeKeyCall(
+  { compute: { inference } }: ComputeChain,
+  { provider, tokenId }: { provider: string; tokenId: number | undefined },
+): ChainCall {
+  const data =
+    tokenId === undefined
+      ? inference.interface.encodeFunctionData('revokeAllTokens', [provider])
+      : inference.interface.encodeFunctionData('revokeToken', [provider, tokenId])
+  return chainCall(inference, data)
+}
