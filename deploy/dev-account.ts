@@ -8,6 +8,10 @@ export const DEPLOYER_ACCOUNT = 1
 export const USER_ACCOUNT = 2
 /** Publishes blobs where the user's own money is counted. */
 export const PUBLISHER_ACCOUNT = 3
+/** Owns the models that a devnet stores. */
+export const MODEL_OWNER_ACCOUNT = 4
+/** Asks the models of a devnet, and pays for the answers. */
+export const CUSTOMER_ACCOUNT = 5
 
 /** One of a local chain's funded accounts. */
 export function devAccount(index: number, provider?: Provider): Wallet {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseEther, type Wallet } from 'ethers'
 import { createKeystore, loadKeystore } from '../../agents/kernel/keystore.ts'
 import type { ChainCall } from '../../sdk/chain/chain-call.ts'
+import { COMPUTE_SERVICE, type ComputeChain } from '../../sdk/chain/compute-chain.ts'
 import type { Chain } from '../../sdk/chain/connect.ts'
 import { DA_SERVICE, type DaChain } from '../../sdk/chain/da-chain.ts'
 import { registerCall, setEndpointCall } from '../../sdk/chain/operators.ts'
@@ -11,7 +12,7 @@ import { sendCall, signerSender } from '../../sdk/chain/send.ts'
 import { allocateCall, delegateCall, stakeCall } from '../../sdk/chain/staking.ts'
 
 /** Which agent an operator runs; each agent has a key of its own. */
-export type AgentKind = 'storage' | 'da'
+export type AgentKind = 'storage' | 'da' | 'compute'
 
 /** An operator of the devnet: its key lies encrypted in its own folder. */
 export type DevnetOperator = {
@@ -63,7 +64,7 @@ async function makeKey({ kind, name }: AgentKey, folder: string): Promise<Funded
 
 /** Registers a funded key as an operator with its URL, and puts its stake behind its service. Needs automine. */
 export async function createOperator(
-  chain: DaChain,
+  chain: DaChain & ComputeChain,
   key: FundedKey & { port: number },
 ): Promise<DevnetOperator> {
   const { kind, name, folder, address, port } = key
@@ -71,8 +72,12 @@ export async function createOperator(
   const wallet = (await loadKeystore(key.keystore, key.password)).connect(chain.provider)
   const sender = await signerSender(chain, wallet)
   const register: LabelledCall = ['register', registerCall(chain, `devnet:${name}`)]
-  const rest = kind === 'da' ? daCalls(chain, { address, url }) : storageCalls(chain, url)
-  for (const [label, call] of [register, ...rest]) await sendCall(sender, { ...call, label })
+  const calls = {
+    storage: () => storageCalls(chain, url),
+    da: () => daCalls(chain, { address, url }),
+    compute: () => computeCalls(chain, url),
+  }
+  for (const [label, call] of [register, ...calls[kind]()]) await sendCall(sender, { ...call, label })
   return {
     kind,
     name,
@@ -104,5 +109,15 @@ function daCalls(chain: DaChain, { address, url }: { address: string; url: strin
     ['bond', allocateCall(chain, { amountWei: bondWei, service: DataAvailability })],
     ['delegate', delegateCall(chain, { operator: address, amountWei: STAKE_WEI })],
     ['allocate', allocateCall(chain, { amountWei: STAKE_WEI, service: DaCommittee })],
+  ]
+}
+
+/** The stake behind a service; the agent lists it once its model runs. */
+function computeCalls(chain: ComputeChain, url: string): LabelledCall[] {
+  const { InferenceServing } = chain.compute.addresses
+  return [
+    ['endpoint', setEndpointCall(chain, url, COMPUTE_SERVICE)],
+    ['stake', stakeCall(chain, STAKE_WEI)],
+    ['allocate', allocateCall(chain, { amountWei: STAKE_WEI, service: InferenceServing })],
   ]
 }

@@ -8,10 +8,12 @@ import { deployAll } from '../../deploy/deploy-all.ts'
 import { DEPLOYER_ACCOUNT, devAccount, USER_ACCOUNT } from '../../deploy/dev-account.ts'
 import { localhost } from '../../deploy/params/localhost.ts'
 import { loadAddressBook } from '../../sdk/chain/address-book-node.ts'
+import { type ComputeChain, connectCompute } from '../../sdk/chain/compute-chain.ts'
 import { connectChain } from '../../sdk/chain/connect.ts'
 import { connectDa, type DaChain } from '../../sdk/chain/da-chain.ts'
 import { type ChainNode, DEVNET_CHAIN_ID, mineEverySecond, startChainNode } from './chain-node.ts'
 import { type Child, logTail, startChild } from './child.ts'
+import { computeVariables, isServing, type ServedModel, waitListed } from './compute-agents.ts'
 import { type AgentKind, createOperator, type DevnetOperator, fundKeys } from './operators.ts'
 import { choosePorts } from './ports.ts'
 import { waitUntil } from './wait-until.ts'
@@ -26,7 +28,7 @@ export type Devnet = {
   folder: string
   addressBook: string
   node: ChainNode
-  chain: DaChain
+  chain: DaChain & ComputeChain
   provider: JsonRpcProvider
   redisUrl: string
   redis: RedisHandle
@@ -34,6 +36,10 @@ export type Devnet = {
   /** The storage agents. */
   agents: DevnetAgent[]
   daAgents: DevnetAgent[]
+  /** The compute agents that have been started. */
+  computeAgents: DevnetAgent[]
+  /** Starts one more compute agent for each of these models, and waits until their services are listed. */
+  startCompute: (models: readonly ServedModel[]) => Promise<void>
   /** Starts an agent's process again, with extra variables if given. */
   restartAgent: (agent: DevnetAgent, env?: Record<string, string>) => Promise<void>
   stop: () => Promise<void>
@@ -47,6 +53,8 @@ export type DevnetOptions = {
   agentCount: number
   /** DA agents; none by default. */
   daCount?: number
+  /** Operators for compute agents, which start when there is a model to serve; none by default. */
+  computeCount?: number
   /** More variables for the agents. */
   agentEnv?: Record<string, string>
   /** Another chain than Hardhat's node, and how it is told to mine by itself. */
@@ -62,6 +70,7 @@ const READY_TIMEOUT_MS = 300_000
 const MAIN_OF: Record<AgentKind, string> = {
   storage: 'dist/agents/storage/main.js',
   da: 'dist/agents/da/main.js',
+  compute: 'dist/agents/compute/main.js',
 }
 
 const agentsOf = (kind: AgentKind, count: number) =>
@@ -86,9 +95,13 @@ async function start(
   closers: (() => Promise<void>)[],
   stop: () => Promise<void>,
 ): Promise<Devnet> {
-  const { root, base, agentCount, daCount = 0, report = () => undefined } = options
+  const { root, base, agentCount, daCount = 0, computeCount = 0, report = () => undefined } = options
   const signal = options.signal ?? new AbortController().signal
-  const planned = [...agentsOf('storage', agentCount), ...agentsOf('da', daCount)]
+  const planned = [
+    ...agentsOf('storage', agentCount),
+    ...agentsOf('da', daCount),
+    ...agentsOf('compute', computeCount),
+  ]
   const names = planned.map(({ name }) => name)
   const ports = await choosePorts(join(base, 'ports.json'), ['chain', ...names])
 
@@ -109,10 +122,16 @@ async function start(
     signal,
   })
   const addressBook = bookPath(folder, DEVNET_CHAIN_ID)
-  const chain = await connectDa(
-    await connectChain({ provider: node.provider, addressBook: await loadAddressBook(addressBook), signal }),
-    { signal },
-  )
+  const storage = await connectChain({
+    provider: node.provider,
+    addressBook: await loadAddressBook(addressBook),
+    signal,
+  })
+  const [da, compute] = await Promise.all([
+    connectDa(storage, { signal }),
+    connectCompute(storage, { signal }),
+  ])
+  const chain = { ...da, ...compute }
   report(`contracts  ${addressBook}`)
 
   const funds = await fundKeys(deployer, planned, folder)
@@ -150,12 +169,20 @@ async function start(
         ...env,
       },
     })
-  const all: DevnetAgent[] = operators.map((operator) => ({ ...operator, child: startAgent(operator) }))
+  const all: DevnetAgent[] = []
   closers.push(async () => {
     await Promise.all(all.map((agent) => agent.child.kill('SIGTERM')))
   })
-  await Promise.all(all.map((agent) => waitReady(agent, signal)))
+  const enlist = async (joining: readonly DevnetOperator[]): Promise<DevnetAgent[]> => {
+    const agents = joining.map((operator) => ({ ...operator, child: startAgent(operator) }))
+    all.push(...agents)
+    await Promise.all(agents.map((agent) => waitReady(agent, signal)))
+    return agents
+  }
+  await enlist(operators.filter(({ kind }) => kind !== 'compute'))
   report(`agents     ${all.length} ready`)
+  const waiting = operators.filter(({ kind }) => kind === 'compute')
+  const computeAgents: DevnetAgent[] = []
 
   return {
     folder,
@@ -168,6 +195,19 @@ async function start(
     user: devAccount(USER_ACCOUNT, node.provider),
     agents: all.filter(({ kind }) => kind === 'storage'),
     daAgents: all.filter(({ kind }) => kind === 'da'),
+    computeAgents,
+    startCompute: async (models) => {
+      const chosen = waiting.splice(0, models.length)
+      if (chosen.length < models.length)
+        throw new Error(`${models.length} models, ${chosen.length} operators left`)
+      const joining = chosen.map((operator, index) => {
+        const model = models[index]
+        return { ...operator, env: { ...operator.env, ...(model && computeVariables(model)) } }
+      })
+      const agents = await enlist(joining)
+      await waitListed(chain, agents, signal)
+      computeAgents.push(...agents)
+    },
     restartAgent: async (agent, env) => {
       if (agent.child.ended() === undefined) await agent.child.kill('SIGTERM')
       agent.child = startAgent(agent, env)
@@ -208,7 +248,9 @@ async function waitReady(agent: DevnetAgent, signal: AbortSignal): Promise<void>
 }
 
 /** Whether it is this agent that answers there, and not another network's on a port that was free for a moment. */
-async function isAgent({ kind, url, address }: DevnetAgent): Promise<boolean> {
+async function isAgent(agent: DevnetAgent): Promise<boolean> {
+  const { kind, url, address } = agent
+  if (kind === 'compute') return isServing(agent)
   const response = await fetch(`${url}${kind === 'da' ? '/da/info' : '/v1/info'}`, {
     signal: AbortSignal.timeout(2_000),
   })
@@ -224,14 +266,14 @@ class AgentEnded extends Error {
 
 /** Writes what other terminals need to find the devnet; the returned function takes it away again. */
 export function publishDevnet(devnet: Devnet, pointer: string): () => void {
-  const { node, addressBook, redisUrl, user, agents, daAgents } = devnet
+  const { node, addressBook, redisUrl, user, agents, daAgents, computeAgents } = devnet
   const content = {
     pid: process.pid,
     rpcUrl: node.url,
     addressBook,
     redisUrl,
     userKey: user.privateKey,
-    agents: [...agents, ...daAgents].map(({ name, address, url, folder, child }) => ({
+    agents: [...agents, ...daAgents, ...computeAgents].map(({ name, address, url, folder, child }) => ({
       name,
       operator: address,
       url,
