@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ComputeChain } from '../../sdk/chain/compute-chain.ts'
-import type { DevnetAgent } from './start-devnet.ts'
+import type { Child } from './child.ts'
+import type { DevnetOperator } from './operators.ts'
 import { waitUntil } from './wait-until.ts'
 
 /** A model that a compute agent is to serve. */
@@ -27,7 +28,7 @@ export function computeVariables({ id, manifestRoot }: ServedModel): Record<stri
 }
 
 /** Whether a compute agent answers for itself, and its model runs. */
-export async function isServing({ url, address }: DevnetAgent): Promise<boolean> {
+export async function isServing({ url, address }: DevnetOperator): Promise<boolean> {
   const response = await fetch(`${url}/v1/models`, { signal: AbortSignal.timeout(2_000) })
   if (!response.ok) return false
   const [model] = modelList.parse(await response.json()).data
@@ -37,7 +38,7 @@ export async function isServing({ url, address }: DevnetAgent): Promise<boolean>
 /** Waits until the services of these agents are listed on chain. */
 export async function waitListed(
   { compute: { inference } }: ComputeChain,
-  agents: readonly DevnetAgent[],
+  agents: readonly (DevnetOperator & { child: Child })[],
   signal: AbortSignal,
 ): Promise<void> {
   for (const agent of agents) {
