@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { computeEnv, withModel } from '../../../agents/compute/config.ts'
@@ -62,6 +62,29 @@ describe('openModelFolder', () => {
     writeFileSync(target, Buffer.alloc(whole.length, 1))
     assert.deepEqual(await open(root, dataDir), folder)
     assert.deepEqual(readFileSync(target), whole)
+  })
+
+  it('behavior: shards that rot at one provider are made up for; at all, nothing wrong comes out', async () => {
+    const bytes = readFileSync(join(modelDir('digits'), 'onnx/model.onnx'))
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    const { root, txSeq } = await uploadFile({ chain: network.chain, source: bytesSource(bytes) })
+    const list = [{ path: 'onnx/model.onnx', root, bytes: bytes.length, sha256 }]
+    const manifestRoot = await storeManifest(list)
+    const folders = network.providers
+      .map(({ dataDir }) => join(dataDir, 'shards', String(txSeq)))
+      .filter((folder) => existsSync(folder))
+    assert.ok(folders.length > 1)
+    const rot = (folder: string) => {
+      for (const name of readdirSync(folder).filter((one) => one.endsWith('.shard'))) {
+        const path = join(folder, name)
+        writeFileSync(path, Buffer.alloc(readFileSync(path).length, 0xa5))
+      }
+    }
+    rot(folders[0] ?? '')
+    const folder = await open(manifestRoot)
+    assert.deepEqual(readFileSync(folder.onnxFile), bytes)
+    for (const other of folders.slice(1)) rot(other)
+    await assert.rejects(open(manifestRoot), { code: 'SHARDS_MISSING' })
   })
 
   it('error: a configuration that names no model, no source, or two', () => {

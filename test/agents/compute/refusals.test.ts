@@ -4,6 +4,13 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseEther } from 'ethers'
 import OpenAI from 'openai'
+import {
+  ONNX_BOOL,
+  ONNX_FLOAT,
+  ONNX_INT64,
+  type OnnxGraph,
+  onnxFile,
+} from '../../../scripts/bench/compute/onnx-file.ts'
 import type { SessionToken } from '../../../sdk/protocol/session-token.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
@@ -269,22 +276,96 @@ describe('a provider refuses', () => {
     assert.deepEqual([unknown.status, unknown.code], [404, 'NOT_FOUND'])
   })
 
-  it('error: a graph that the runtime cannot load: the agent stays up and says so', async () => {
+  it('error: a graph that the runtime cannot load, or dies of: the agent stays up and says so', async () => {
     const folder = tempDir()
+    const min = -(2n ** 63n)
     writeFileSync(join(folder, 'broken.onnx'), Buffer.alloc(1000, 7))
-    const broken = await world.addProvider(2, { MODEL_ID: DIGITS, MODEL_DIR: modelDir('digits') })
-    const whole = await broken.start()
+    writeFileSync(join(folder, 'divide.onnx'), onnxFile(DIVIDE))
+    writeFileSync(join(folder, 'endless.onnx'), onnxFile(ENDLESS))
+    const provider = await world.addProvider(2, { MODEL_ID: DIGITS, MODEL_DIR: modelDir('digits') })
+    const whole = await provider.start()
     await until('the service is listed', async () => {
       await world.anvil.mine(1)
-      return broken.isListed()
+      return provider.isListed()
     })
     await whole.stop()
-    await world.fund(world.account(20), broken.wallet.address)
-    const other = await broken.startUnready({ MODEL_DIR: folder, MODEL_FILE: 'broken.onnx' })
-    await until('it has tried', () => other.context.runtime.state().problem !== undefined)
-    assert.match(other.context.runtime.state().problem ?? '', /cannot be loaded/)
-    const answer = await post(COMPLETE, { messages }, { provider: broken })
-    assert.deepEqual([answer.status, answer.code, answer.retryAfter], [503, 'COMPUTE_UNAVAILABLE', '1'])
-    assert.equal((await fetch(`${broken.url}/health`)).status, 200)
+    await world.fund(world.account(20), provider.wallet.address)
+
+    const broken = await provider.startUnready({ MODEL_DIR: folder, MODEL_FILE: 'broken.onnx' })
+    await until('it has tried', () => broken.context.runtime.state().problem !== undefined)
+    assert.match(broken.context.runtime.state().problem ?? '', /cannot be loaded/)
+    const refusal = await post('/v1/proxy/infer', { inputs: {} }, { provider })
+    assert.deepEqual([refusal.status, refusal.code, refusal.retryAfter], [503, 'COMPUTE_UNAVAILABLE', '1'])
+    assert.equal((await fetch(`${provider.url}/health`)).status, 200)
+    await broken.stop()
+
+    const divide = (a: bigint, b: bigint) => {
+      const input = (value: bigint) => ({ dims: [1, 1], data: [String(value)] })
+      return post('/v1/proxy/infer', { inputs: { a: input(a), b: input(b) } }, { provider })
+    }
+    const dividing = await provider.start({ MODEL_DIR: folder, MODEL_FILE: 'divide.onnx' })
+    assert.match((await divide(6n, 2n)).message, /"data":\["3"\]/)
+    const byZero = await divide(6n, 0n)
+    assert.deepEqual([byZero.status, byZero.code], [400, 'COMPUTE_INPUT_INVALID'])
+    assert.match(byZero.message, /division by zero/)
+    // This quotient is no 64-bit number: x86 stops the process that asks for it.
+    if (process.arch === 'x64') {
+      const death = await divide(min, -1n)
+      assert.deepEqual([death.status, death.code, death.retryAfter], [503, 'COMPUTE_UNAVAILABLE', '1'])
+      await until('the model is back', () => dividing.context.runtime.state().state === 'ready')
+      assert.equal(dividing.context.runtime.state().restarts, 1)
+      assert.match((await divide(8n, 2n)).message, /"data":\["4"\]/)
+    }
+    await dividing.stop()
+
+    const silent = { MODEL_DIR: folder, MODEL_FILE: 'endless.onnx', WORKER_SILENCE_MS: '1000' }
+    const endless = await provider.start(silent)
+    const hung = await post('/v1/proxy/infer', { inputs: { x: { dims: [1, 1], data: [1] } } }, { provider })
+    assert.deepEqual([hung.status, hung.code], [503, 'COMPUTE_UNAVAILABLE'])
+    await until('the model is back', () => endless.context.runtime.state().state === 'ready')
+    assert.equal(endless.context.admission.active(), 0)
+    await endless.stop()
   })
 })
+
+const ROW = ['n', 1] as const
+const DIVIDE: OnnxGraph = {
+  name: 'divide',
+  nodes: [{ op: 'Div', inputs: ['a', 'b'], outputs: ['quotient'] }],
+  inputs: ['a', 'b'].map((name) => ({ name, type: ONNX_INT64, dims: ROW })),
+  outputs: [{ name: 'quotient', type: ONNX_INT64, dims: ROW }],
+}
+const ENDLESS: OnnxGraph = {
+  name: 'endless',
+  nodes: [
+    {
+      op: 'Loop',
+      inputs: ['trips', 'go', 'x'],
+      outputs: ['y'],
+      attributes: {
+        body: {
+          name: 'body',
+          nodes: [
+            { op: 'Identity', inputs: ['going'], outputs: ['goes_on'] },
+            { op: 'Identity', inputs: ['value'], outputs: ['next'] },
+          ],
+          inputs: [
+            { name: 'trip', type: ONNX_INT64, dims: [] },
+            { name: 'going', type: ONNX_BOOL, dims: [] },
+            { name: 'value', type: ONNX_FLOAT, dims: ROW },
+          ],
+          outputs: [
+            { name: 'goes_on', type: ONNX_BOOL, dims: [] },
+            { name: 'next', type: ONNX_FLOAT, dims: ROW },
+          ],
+        },
+      },
+    },
+  ],
+  inputs: [{ name: 'x', type: ONNX_FLOAT, dims: ROW }],
+  outputs: [{ name: 'y', type: ONNX_FLOAT, dims: ROW }],
+  weights: [
+    { name: 'trips', dims: [], data: BigInt64Array.of(2n ** 62n) },
+    { name: 'go', dims: [], data: Uint8Array.of(1) },
+  ],
+}

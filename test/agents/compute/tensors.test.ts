@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { openEmbed } from '../../models/open-embed.ts'
 import { until } from '../../support/until.ts'
 import { type ComputeWorld, modelDir, startComputeWorld, type WorldProvider } from './compute-world.ts'
 
 const DIGITS = 'zerog/digits'
+const EMBED = 'zerog/embed-mini'
 const heldout = JSON.parse(readFileSync(join(modelDir('digits'), 'heldout.json'), 'utf8')) as {
   maxPixel: number
   images: number[][]
@@ -85,4 +87,62 @@ describe('a provider of tensors', () => {
     const back = new Float32Array(new Uint8Array(Buffer.from(packed.outputs.logits.data, 'base64')).buffer)
     assert.deepEqual(Array.from(back, Math.fround), plain.outputs.logits.data.map(Math.fround))
   })
+
+  it('behavior: embeddings through the openai client are those of the bare runtime', async () => {
+    const embedder = await world.addProvider(1, { MODEL_ID: EMBED, MODEL_DIR: modelDir('embed') })
+    const agent = await embedder.start()
+    await until('the service is listed', async () => {
+      await world.anvil.mine(1)
+      return embedder.isListed()
+    })
+    await world.fund(world.account(20), embedder.wallet.address)
+    const client = await world.client(world.account(20), embedder)
+    const bare = await openEmbed('model')
+    for (const input of [['a small river'], ['a boat', 'a large building where goods are made', 'x']]) {
+      const expected = (await bare.embed(input)).map((vector) => Array.from(vector))
+      for (const encoding_format of ['float', 'base64'] as const) {
+        const before = agent.context.receipts.totalUnsettledWei()
+        const { data, usage, model } = await client.embeddings.create({
+          model: EMBED,
+          input,
+          encoding_format,
+        })
+        const vectors = data.map(({ embedding }) =>
+          typeof embedding === 'string' ? floatsOf(embedding) : embedding.map(Math.fround),
+        )
+        assert.deepEqual(vectors, expected)
+        assert.deepEqual(
+          data.map(({ index }) => index),
+          input.map((_, i) => i),
+        )
+        assert.equal(model, EMBED)
+        assert.equal(
+          usage.prompt_tokens,
+          (await bare.run(input)).lengths.reduce((sum, n) => sum + n, 0),
+        )
+        const feeWei = agent.context.receipts.totalUnsettledWei() - before
+        assert.equal(feeWei, BigInt(usage.prompt_tokens) * 1000n)
+      }
+    }
+    const one = await client.embeddings.create({ model: EMBED, input: 'a small river' })
+    assert.deepEqual(
+      one.data[0]?.embedding.map(Math.fround),
+      Array.from((await bare.embed(['a small river']))[0] ?? []),
+    )
+    const refused = async (change: object, status: number, message: RegExp) =>
+      assert.rejects(client.embeddings.create({ model: EMBED, input: 'x', ...change } as never), {
+        ...{ status, message },
+      })
+    await refused({ input: [] }, 400, /input/)
+    await refused({ input: '' }, 400, /input/)
+    await refused({ input: [[1, 2]] }, 400, /input/)
+    await refused({ input: new Array(257).fill('x') }, 400, /input/)
+    await refused({ input: 'fox '.repeat(3000) }, 400, /context/)
+    await refused({ dimensions: 5 }, 400, /dimensions/)
+    await refused({ model: 'other' }, 404, /other/)
+  })
 })
+
+function floatsOf(base64: string): number[] {
+  return Array.from(new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer))
+}
