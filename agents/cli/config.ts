@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { computeEnv } from '../compute/config.ts'
 import { envInteger, kernelEnv, loadConfig } from '../kernel/config.ts'
 import { findDevnet } from './devnet-pointer.ts'
 
@@ -21,6 +22,15 @@ export const cliEnv = kernelEnv
     HTTP_HOST: HTTP_HOST.removeDefault().optional(),
     HTTP_PORT: HTTP_PORT.removeDefault().optional(),
     CAPACITY_BYTES: envInteger(0).optional(),
+    ...computeEnv.pick({
+      MODEL_ID: true,
+      MODEL_ROOT: true,
+      MODEL_DIR: true,
+      MODEL_FILE: true,
+      EXECUTION_PROVIDER: true,
+      INPUT_PRICE_WEI: true,
+      OUTPUT_PRICE_WEI: true,
+    }).shape,
   })
 
 export type CliConfig = z.output<typeof cliEnv>

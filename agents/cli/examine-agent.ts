@@ -2,19 +2,16 @@ import { statfs } from 'node:fs/promises'
 import { z } from 'zod'
 import { type Finding, fail, ok, warn } from './finding.ts'
 import { formatBytes } from './format.ts'
+import { modelFindings } from './model-findings.ts'
 
 const FETCH_TIMEOUT_MS = 5_000
 const LOW_DISK_BYTES = 1_000_000_000
 
 const readySchema = z.object({ ready: z.boolean(), checks: z.record(z.string(), z.string()) })
 
-/** What doctor reads of /status; whatever else there is does not matter here. */
+/** What doctor reads of /status of every agent; whatever else there is does not matter here. */
 const statusSchema = z.object({
   operator: z.string(),
-  usedBytes: z.number(),
-  capacityBytes: z.number(),
-  shards: z.object({ complete: z.number(), partial: z.number(), damaged: z.number() }).optional(),
-  columns: z.object({ kept: z.number(), damaged: z.number() }).optional(),
   duties: z
     .array(
       z.object({
@@ -23,6 +20,14 @@ const statusSchema = z.object({
       }),
     )
     .default([]),
+})
+
+/** What an agent that keeps other people's data says of it. */
+const heldSchema = z.object({
+  usedBytes: z.number(),
+  capacityBytes: z.number(),
+  shards: z.object({ complete: z.number(), partial: z.number(), damaged: z.number() }).optional(),
+  columns: z.object({ kept: z.number(), damaged: z.number() }).optional(),
 })
 
 const MENDS: Record<string, string> = {
@@ -46,14 +51,15 @@ export async function examineAgent(url: string, operator: string | undefined): P
       fail(
         'agent',
         `${url} does not answer`,
-        'start it (`zerog agent storage` or `zerog agent da`), or open its port to the outside; its last log lines say why it ended',
+        'start it (`zerog agent storage`, `zerog agent da` or `zerog agent compute`), or open its port to the outside; its last log lines say why it ended',
       ),
     ]
   }
   const checks = readySchema.safeParse(ready.json)
   const state = statusSchema.safeParse(status.json)
-  if (!checks.success || !state.success || !(state.data.shards ?? state.data.columns)) {
-    return [fail('agent', `${url} is no storage or DA agent of ours`, 'correct PUBLIC_URL, or --url')]
+  const own = ownFindings(status.json)
+  if (!checks.success || !state.success || own === undefined) {
+    return [fail('agent', `${url} is no agent of ours`, 'correct PUBLIC_URL, or --url')]
   }
   if (operator !== undefined && state.data.operator !== operator) {
     return [
@@ -70,14 +76,19 @@ export async function examineAgent(url: string, operator: string | undefined): P
     ...waiting.map(([part, text]) =>
       fail('agent', `${url} is not ready: ${part}: ${text}`, MENDS[part] ?? 'look into its log'),
     ),
-    heldFinding(state.data),
+    ...own,
     ...dutyFindings(state.data),
   ]
 }
 
-type Status = z.output<typeof statusSchema>
+/** What only one kind of agent tells; undefined when it is of no kind. */
+function ownFindings(status: unknown): Finding[] | undefined {
+  const held = heldSchema.safeParse(status)
+  if (held.success && (held.data.shards ?? held.data.columns)) return [heldFinding(held.data)]
+  return modelFindings(status)
+}
 
-function heldFinding({ shards, columns, usedBytes, capacityBytes }: Status): Finding {
+function heldFinding({ shards, columns, usedBytes, capacityBytes }: z.output<typeof heldSchema>): Finding {
   const what = shards === undefined ? 'columns' : 'shards'
   const count =
     shards === undefined
@@ -97,7 +108,7 @@ function heldFinding({ shards, columns, usedBytes, capacityBytes }: Status): Fin
   return ok(what, found)
 }
 
-function dutyFindings({ duties }: Status): Finding[] {
+function dutyFindings({ duties }: z.output<typeof statusSchema>): Finding[] {
   return duties.flatMap(({ name, last }) =>
     last === undefined || !['failed', 'expired'].includes(last.outcome)
       ? []

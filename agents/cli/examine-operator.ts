@@ -66,7 +66,7 @@ export async function balanceFinding({ provider }: Chain, operator: string): Pro
   return fail(
     'balance',
     `${formatWei(balanceWei)} left for gas`,
-    `send at least ${formatWeiUp(lowWei - balanceWei)} to ${operator}: without gas no draw is answered`,
+    `send at least ${formatWeiUp(lowWei - balanceWei)} to ${operator}: without gas it meets no duty`,
   )
 }
 

@@ -3,6 +3,7 @@ import { ERROR_CODES, ZerogError } from '../../sdk/protocol/errors.ts'
 import { readVersion } from '../kernel/version.ts'
 import { parseUrl } from './amount.ts'
 import { agentCommand } from './commands/agent.ts'
+import { computeCommand } from './commands/compute.ts'
 import { daCommand } from './commands/da.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -19,6 +20,7 @@ Examples:
   zerog storage download 0x1f… photo.jpg       read it back
   zerog da publish batch.bin                   publish data, attested by a staked committee
   zerog da sample 0x4c…                        is it there? without reading it
+  zerog compute services                       who serves which model
   zerog agent init storage                     become a provider
 
 Settings come from options, the environment and .env, in this order; .env.example lists them. With none of them, the
@@ -28,7 +30,7 @@ devnet of this checkout is used if it runs. Every error has a code and an exit c
 /** The whole command line. With `json`, nothing but JSON is printed, usage errors included. */
 export function createProgram({ json = false } = {}): Command {
   const program = new Command('zerog')
-    .description('ZeroG: storage and data availability with named custodians, proofs and a penalty')
+    .description('ZeroG: storage, data availability and compute with named providers, proofs and a penalty')
     .version(readVersion(), '--version', 'print the version')
     .option('--json', 'print results and errors as JSON')
     .option('--rpc <url>', 'JSON-RPC address of the chain; RPC_URL by default', parseUrl('--rpc'))
@@ -37,6 +39,7 @@ export function createProgram({ json = false } = {}): Command {
   for (const command of [
     storageCommand,
     daCommand,
+    computeCommand,
     agentCommand,
     stakeCommand,
     statusCommand,

@@ -108,7 +108,7 @@ export async function openSession(
 }
 
 /** The first Ctrl-C or SIGTERM cancels what is going on, so that it can tidy up; a second one ends the process. */
-function abortOnSignal(): { signal: AbortSignal; release: () => void } {
+export function abortOnSignal(): { signal: AbortSignal; release: () => void } {
   const cancel = new AbortController()
   const onSignal = () => {
     release()

@@ -28,7 +28,12 @@ export type ModelFolder = {
 const GRAPHS = ['onnx/model.onnx', 'onnx/model_quantized.onnx'] as const
 
 export declare namespace openModelFolder {
-  type Options = { config: ComputeConfig; chain: Chain; log: Log; signal: AbortSignal }
+  type Options = {
+    config: Pick<ComputeConfig, 'DATA_DIR' | 'MODEL_ROOT' | 'MODEL_DIR' | 'MODEL_FILE'>
+    chain: Chain
+    signal: AbortSignal
+    log?: Log
+  }
 }
 
 /**
@@ -55,16 +60,13 @@ async function pullModel(
   manifestRoot: string,
 ): Promise<ModelFolder> {
   const path = join(config.DATA_DIR, 'models', manifestRoot.slice(2))
-  const reads = { chain, signal, transport: nodeTransport }
-  const sink = memorySink()
-  await downloadFile({ ...reads, root: manifestRoot, sink: limited(sink, MAX_MANIFEST_BYTES) })
-  const files = parseManifest(new TextDecoder().decode(sink.bytes()))
+  const files = await readManifest({ chain, root: manifestRoot, signal })
   for (const file of files) {
     const target = join(path, ...file.path.split('/'))
     if (await isSame(target, file)) continue
     await mkdir(dirname(target), { recursive: true, mode: 0o700 })
     const { seconds } = await downloadFile({
-      ...reads,
+      ...{ chain, signal, transport: nodeTransport },
       root: file.root,
       sink: limited(await createPathSink(target, { overwrite: true }), file.bytes),
     })
@@ -72,9 +74,25 @@ async function pullModel(
       throw new ZerogError('COMPUTE_MODEL_INVALID', `${file.path} is not what its manifest says`, {
         meta: { root: file.root },
       })
-    log.info({ path: file.path, bytes: file.bytes, seconds }, 'model file fetched')
+    log?.info({ path: file.path, bytes: file.bytes, seconds }, 'model file fetched')
   }
   return folderOf({ path, files: files.map((file) => file.path), graph: config.MODEL_FILE, manifestRoot })
+}
+
+/** The files that a manifest in storage lists. Errors: COMPUTE_MODEL_INVALID, those of `downloadFile`. */
+export async function readManifest({
+  chain,
+  root,
+  signal,
+}: {
+  chain: Chain
+  root: string
+  signal: AbortSignal
+}): Promise<ManifestFile[]> {
+  const sink = memorySink()
+  const target = limited(sink, MAX_MANIFEST_BYTES)
+  await downloadFile({ chain, signal, transport: nodeTransport, root, sink: target })
+  return parseManifest(new TextDecoder().decode(sink.bytes()))
 }
 
 function folderOf(options: {

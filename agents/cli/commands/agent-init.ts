@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
@@ -9,11 +7,20 @@ import { readOperator, registerCall, setEndpointCall } from '../../../sdk/chain/
 import { read } from '../../../sdk/chain/read.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
-import { type AgentKind, DA_AGENT, STORAGE_AGENT, type StakeWish, type Step } from '../agent-kind.ts'
+import {
+  type AgentKind,
+  COMPUTE_AGENT,
+  DA_AGENT,
+  STORAGE_AGENT,
+  type StakeWish,
+  type Step,
+} from '../agent-kind.ts'
 import { parseAmount, parseBytes, parseCount, parseUrl } from '../amount.ts'
 import { ask } from '../ask.ts'
+import { type CapacityChoice, capacitySettings } from '../capacity-settings.ts'
+import { addComputeOptions, type ComputeChoice, computeSettings } from '../compute-settings.ts'
 import { updateEnvFile } from '../env-file.ts'
-import { formatBytes, formatWei, formatWeiUp } from '../format.ts'
+import { formatWei, formatWeiUp } from '../format.ts'
 import { type OperatorKey, openOrMakeKey } from '../operator-key.ts'
 import type { Output } from '../output.ts'
 import { checkReachable } from '../reachability.ts'
@@ -26,7 +33,6 @@ type InitOptions = {
   port?: number
   stake?: bigint
   bond?: bigint
-  capacity?: number
   importKey?: string
   passwordFile?: string
   metadata: string
@@ -34,19 +40,20 @@ type InitOptions = {
 }
 
 /** How the agent will run: options over what `.env` says already over what suits most. */
-type Settings = { dataDir: string; publicUrl: string; host: string; port: number; capacityBytes: number }
+type Settings = { dataDir: string; publicUrl: string; host: string; port: number }
+
+/** The variables that only this kind of agent has, checked. */
+type OwnSettings<O> = (
+  session: Session,
+  output: Output,
+  options: O & { dataDir: string },
+) => Promise<Record<string, string>>
 
 /** Gas that registering, staking and a first day of answers need, in gas units. */
 const FIRST_DAY_GAS = 5_000_000n
 const DEFAULT_PORT = 5678
-const DEFAULT_CAPACITY_BYTES = 100e9
 const PENDING_TIMEOUT_MS = 120_000
 const POLL_MS = 250
-
-const NO_STAKE: Record<AgentKind['name'], string> = {
-  storage: 'nobody seals with an operator without stake: zerog stake deposit AMOUNT --allocate',
-  da: 'without stake it has no seat: zerog stake deposit AMOUNT --allocate --service da',
-}
 
 const NOTES = `
 Settings that .env in this folder (or the environment) names already stay as they are unless an option changes them. The
@@ -60,14 +67,17 @@ const STORAGE_EXAMPLE =
 const DA_EXAMPLE =
   '  RPC_URL=https://… zerog agent init da --public-url https://da.example --port 5679 --stake 100 --capacity 2TB'
 
+const COMPUTE_EXAMPLE = `  RPC_URL=https://… zerog agent init compute --public-url https://gpu.example --port 5680 --stake 100 \\
+    --model zerog/chat-mini --model-root 0x1f… --input-price 1000000000wei --output-price 2000000000wei`
+
 /** `zerog agent init storage`: an operator's first hour. Safe to run again: it goes on where it stopped. */
 export function initStorageCommand(): Command {
-  return initCommand(STORAGE_AGENT).addHelpText('after', `${NOTES}${STORAGE_EXAMPLE}`)
+  return storing(STORAGE_AGENT).addHelpText('after', `${NOTES}${STORAGE_EXAMPLE}`)
 }
 
 /** `zerog agent init da`: the first hour of a node and disperser. */
 export function initDaCommand(): Command {
-  return initCommand(DA_AGENT)
+  return storing(DA_AGENT)
     .option(
       '--bond <amount>',
       "coins of a disperser's bond; what the network asks by default, 0 for a node alone",
@@ -76,10 +86,24 @@ export function initDaCommand(): Command {
     .addHelpText('after', `${NOTES}${DA_EXAMPLE}`)
 }
 
-function initCommand(kind: AgentKind): Command {
+/** `zerog agent init compute`: the first hour of who serves a model. */
+export function initComputeCommand(): Command {
+  const command = initCommand<ComputeChoice>(COMPUTE_AGENT, computeSettings)
+  return addComputeOptions(command).addHelpText('after', `${NOTES}${COMPUTE_EXAMPLE}`)
+}
+
+function storing(kind: AgentKind): Command {
+  return initCommand<CapacityChoice>(kind, capacitySettings).option(
+    '--capacity <bytes>',
+    `room for ${kind.keeps}, such as 500GB (default: 100GB)`,
+    parseBytes('--capacity'),
+  )
+}
+
+function initCommand<O>(kind: AgentKind, own: OwnSettings<O>): Command {
   return new Command(kind.name)
     .description('make or import a key, write .env, check, stake, register the endpoint')
-    .option('--data-dir <folder>', `folder of keys, database and ${kind.capacityOf} (default: data)`)
+    .option('--data-dir <folder>', `folder of keys, database and ${kind.keeps} (default: data)`)
     .option(
       '--public-url <url>',
       'URL under which others reach this agent; asked for if missing',
@@ -92,11 +116,6 @@ function initCommand(kind: AgentKind): Command {
       `coins to have behind ${kind.behind} in all; asked for if missing`,
       parseAmount,
     )
-    .option(
-      '--capacity <bytes>',
-      `room for ${kind.capacityOf}, such as 500GB (default: 100GB)`,
-      parseBytes('--capacity'),
-    )
     .option('--import-key <file>', 'file with a private key in hex to import; default: a new key')
     .option(
       '--password-file <file>',
@@ -105,18 +124,17 @@ function initCommand(kind: AgentKind): Command {
     .option('--metadata <uri>', 'URI that describes the operator', '')
     .option('--skip-reachability', 'do not check that the URL leads here')
     .action(
-      withSession((session, output, _args: [], options: InitOptions) =>
-        initAgent(session, output, { ...options, kind }),
+      withSession((session, output, _args: [], options: InitOptions & O) =>
+        initAgent(session, output, { kind, options, own }),
       ),
     )
 }
 
-async function initAgent(
+async function initAgent<O>(
   session: Session,
   output: Output,
-  options: InitOptions & { kind: AgentKind },
+  { kind, options, own }: { kind: AgentKind; options: InitOptions & O; own: OwnSettings<O> },
 ): Promise<void> {
-  const { kind } = options
   const { chain, config, signal } = session
   output.note(`chain       id ${chain.chainId} at ${config.RPC_URL}`)
   const dataDir = resolve(options.dataDir ?? config.DATA_DIR ?? 'data')
@@ -124,15 +142,15 @@ async function initAgent(
   const key = await openOrMakeKey(session, output, { dataDir, importKey, passwordFile })
   const operator = key.wallet.address
   output.note(`operator    ${operator}`)
-  const settings = await settingsOf(session, { ...options, dataDir, operator })
+  const settings = await settingsOf(session, { ...options, kind, dataDir, operator })
   const { publicUrl, host, port } = settings
 
   if (options.skipReachability !== true) {
     await checkReachable({ publicUrl, host, port, operator, signal })
     output.note(`reachable   ${publicUrl} leads to port ${port} here`)
   }
-  await warnOfDisk(settings, output)
-  updateEnvFile('.env', envOf(session, settings, key))
+  const ownEnv = await own(session, output, { ...options, dataDir })
+  updateEnvFile('.env', { ...envOf(session, settings, key), ...ownEnv })
   output.note(`settings    ${resolve('.env')}`)
 
   const stakeWei =
@@ -140,7 +158,7 @@ async function initAgent(
     parseAmount(
       await ask(`How many coins to have behind ${kind.behind}? `, {
         flag: '--stake',
-        fallback: formatEther(await kind.backingWei(chain, operator)),
+        fallback: formatEther(await kind.proposedWei(chain, operator)),
       }),
     )
   await awaitPending(session, operator)
@@ -160,7 +178,7 @@ async function initAgent(
     { operator, publicUrl, keystoreFile, dataDir, backingWei, sent: steps.map(({ label }) => label) },
     [
       `operator ${operator} is ready, with ${formatWei(backingWei)} behind ${kind.behind}`,
-      ...(backingWei === 0n ? [NO_STAKE[kind.name]] : []),
+      ...(backingWei === 0n ? [kind.noStake] : []),
       `keep safe: ${[keystoreFile, key.passwordFile].filter(Boolean).join(' and ')}`,
       `run it:    zerog agent ${kind.name}`,
       'check it:  zerog doctor',
@@ -185,13 +203,12 @@ async function settingsOf(
     host: options.host ?? config.HTTP_HOST ?? '0.0.0.0',
     // Port 0 means any free one, which no URL can lead to.
     port: options.port ?? (config.HTTP_PORT || DEFAULT_PORT),
-    capacityBytes: options.capacity ?? config.CAPACITY_BYTES ?? DEFAULT_CAPACITY_BYTES,
   }
 }
 
 function envOf(
   { chain, config }: Session,
-  { dataDir, publicUrl, host, port, capacityBytes }: Settings,
+  { dataDir, publicUrl, host, port }: Settings,
   { keystoreFile, passwordFile }: OperatorKey,
 ): Record<string, string> {
   return {
@@ -204,18 +221,7 @@ function envOf(
     HTTP_HOST: host,
     HTTP_PORT: String(port),
     PUBLIC_URL: publicUrl,
-    CAPACITY_BYTES: String(capacityBytes),
   }
-}
-
-async function warnOfDisk({ dataDir, capacityBytes }: Settings, output: Output): Promise<void> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const { bavail, bsize } = await statfs(dataDir)
-  const freeBytes = bavail * bsize
-  if (freeBytes >= capacityBytes) return
-  output.note(
-    `disk        only ${formatBytes(freeBytes)} free for a capacity of ${formatBytes(capacityBytes)}: consider --capacity`,
-  )
 }
 
 /** A transaction of an interrupted run may still be on its way; what it changes must not be sent again. */

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { CHECKOUT } from '../checkout.ts'
 import { runChild } from '../run-child.ts'
-import { initDaCommand, initStorageCommand } from './agent-init.ts'
+import { initComputeCommand, initDaCommand, initStorageCommand } from './agent-init.ts'
 
 const mainOf = (agent: string) => join(CHECKOUT, 'dist', 'agents', agent, 'main.js')
 
@@ -24,9 +24,17 @@ export function agentCommand(): Command {
     .addHelpText('after', HELP)
     .action(() => runChild(mainOf('da'), []))
   agent
+    .command('compute')
+    .description(
+      'run the compute agent, which serves one model, with the settings of the environment and .env',
+    )
+    .addHelpText('after', HELP)
+    .action(() => runChild(mainOf('compute'), []))
+  agent
     .command('init')
     .description('prepare an agent: key, settings, checks, stake, endpoint')
     .addCommand(initStorageCommand())
     .addCommand(initDaCommand())
+    .addCommand(initComputeCommand())
   return agent
 }

@@ -1,4 +1,7 @@
 import { Command } from 'commander'
+import { readService } from '../../../sdk/chain/compute.ts'
+import { COMPUTE_SERVICE, connectCompute } from '../../../sdk/chain/compute-chain.ts'
+import { STORAGE_SERVICE } from '../../../sdk/chain/connect.ts'
 import { connectDa, DA_SERVICE } from '../../../sdk/chain/da-chain.ts'
 import { readOperator } from '../../../sdk/chain/operators.ts'
 import type { ErrorCode } from '../../../sdk/protocol/errors.ts'
@@ -6,6 +9,7 @@ import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { parseAddress, parseUrl } from '../amount.ts'
 import { loadCliConfig } from '../config.ts'
 import { examineAgent, examineDisk } from '../examine-agent.ts'
+import { examineComputeOperator } from '../examine-compute-operator.ts'
 import { examineDaOperator } from '../examine-da-operator.ts'
 import { examineChain, examineOperator } from '../examine-operator.ts'
 import { type Finding, fail, findingLines } from '../finding.ts'
@@ -22,7 +26,7 @@ included), 1 when something fails. With --operator any operator can be examined 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description(
-      'examine a storage or DA agent: chain, key, stake, reachability, disk; says how to mend what is wrong',
+      'examine a storage, DA or compute agent: chain, key, stake, reachability, disk, model; says how to mend what is wrong',
     )
     .option('--url <url>', "URL of the agent; PUBLIC_URL or the registry's by default", parseUrl('--url'))
     .option('--operator <address>', "operator; your key's by default", parseAddress)
@@ -67,7 +71,9 @@ async function examineSession(session: Session, options: DoctorOptions): Promise
   const chain = await examineChain(session).catch(readFinding)
   if (operator === undefined) return [...chain, keyMissing, ...(await examineWithoutChain(options))]
   const isOwn = operator === wallet?.address
-  const known = isOwn ? session : { ...session, config: { ...config, PUBLIC_URL: undefined } }
+  const known = isOwn
+    ? session
+    : { ...session, config: { ...config, PUBLIC_URL: undefined, MODEL_ID: undefined } }
   const { findings, endpoint } = await examineAnyOperator(known, operator).catch((error) => ({
     findings: readFinding(error),
     endpoint: '',
@@ -81,17 +87,31 @@ async function examineSession(session: Session, options: DoctorOptions): Promise
   ]
 }
 
-/** As a DA operator who serves data availability under the configured URL, or nothing else; as a storage provider otherwise. */
+/**
+ * As what it serves under the configured URL; where that tells nothing, as the storage provider, DA operator or compute
+ * provider that it is, in this order.
+ */
 async function examineAnyOperator(session: Session, operator: string) {
-  const { chain, config } = session
-  const [da, storage] = await Promise.all([
-    readOperator(chain, operator, { service: DA_SERVICE }),
-    readOperator(chain, operator),
-  ])
-  const servesHere = da.endpoint !== '' && da.endpoint.replace(/\/+$/, '') === config.PUBLIC_URL
-  if (!servesHere && (da.endpoint === '' || storage.endpoint !== ''))
-    return examineOperator(session, operator)
-  return examineDaOperator(session, await connectDa(chain, { signal: session.signal }), operator)
+  const { chain, config, signal } = session
+  const url = config.PUBLIC_URL
+  const compute = chain.book.contracts.InferenceServing ? await connectCompute(chain, { signal }) : undefined
+  const listing = compute && (await readService(compute, operator))
+  const served = await Promise.all(
+    [STORAGE_SERVICE, DA_SERVICE, COMPUTE_SERVICE].map(async (service) => {
+      const { endpoint } = await readOperator(chain, operator, { service })
+      const known = endpoint === '' && service === COMPUTE_SERVICE ? (listing?.url ?? '') : endpoint
+      return { service, endpoint: known.replace(/\/+$/, '') }
+    }),
+  )
+  const isCompute = served.every(({ endpoint }) => endpoint === '') && config.MODEL_ID !== undefined
+  const found =
+    served.find(({ endpoint }) => endpoint !== '' && endpoint === url) ??
+    served.find(({ endpoint }) => endpoint !== '')
+  if (compute && (isCompute || found?.service === COMPUTE_SERVICE))
+    return examineComputeOperator(session, compute, operator)
+  if (found?.service === DA_SERVICE)
+    return examineDaOperator(session, await connectDa(chain, { signal }), operator)
+  return examineOperator(session, operator)
 }
 
 /** The agent and its disk can be looked at without the chain. */

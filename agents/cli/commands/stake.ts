@@ -25,12 +25,13 @@ import { newestExits } from '../exits.ts'
 import { formatWei } from '../format.ts'
 import type { Output } from '../output.ts'
 import { requireWallet, type Session, withSession } from '../session.ts'
-import { parseService, placeOfService, type StakeService } from '../stake-service.ts'
+import { parseService, placeOfService, SERVICE_CHOICE, type StakeService } from '../stake-service.ts'
 
 type ServiceOption = { service: StakeService }
 
 const HELP = `
-To begin:   zerog stake deposit 100 --allocate; for data availability with --service da and --service disperser
+To begin:   zerog stake deposit 100 --allocate; for data availability with --service da and --service disperser,
+            for compute with --service compute
 To leave:   zerog stake deallocate 100; after the delay: zerog stake complete, zerog stake exit; after its delay:
             zerog stake release EXIT, zerog stake withdraw. Stake that custody needs stays until the custody ends.`
 
@@ -43,14 +44,14 @@ export function stakeCommand(): Command {
     .command('status')
     .description('pools, allocation to a service and what is withdrawable')
     .argument('[operator]', 'operator; your own by default', parseAddress)
-    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
+    .option('--service <service>', SERVICE_CHOICE, parseService, 'storage')
     .action(withSession(showStake))
   stake
     .command('deposit')
     .description('add coins to your own pool, or to your delegated one for --service da')
     .argument('<amount>', 'coins, such as 12.5', parseAmount)
     .option('--allocate', 'put it behind the service at once')
-    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
+    .option('--service <service>', SERVICE_CHOICE, parseService, 'storage')
     .action(withSession(deposit))
   stake
     .command('delegate')
@@ -66,7 +67,7 @@ export function stakeCommand(): Command {
     .command('allocate')
     .description('put free stake behind a service')
     .argument('<amount>', 'coins', parseAmount)
-    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
+    .option('--service <service>', SERVICE_CHOICE, parseService, 'storage')
     .action(
       withSession(async (session, output, [amountWei]: [bigint], options: ServiceOption) => {
         const { service } = await placeOfService(session.chain, options.service)
@@ -77,7 +78,7 @@ export function stakeCommand(): Command {
     .command('deallocate')
     .description('ask an allocation back from a service; it stays slashable until it is completed')
     .argument('<amount>', 'coins', parseAmount)
-    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
+    .option('--service <service>', SERVICE_CHOICE, parseService, 'storage')
     .action(
       withSession(async (session, output, [amountWei]: [bigint], options: ServiceOption) => {
         const { service } = await placeOfService(session.chain, options.service)
@@ -88,7 +89,7 @@ export function stakeCommand(): Command {
   stake
     .command('complete')
     .description('complete a de-allocation whose delay is over')
-    .option('--service <service>', 'storage, da (seats) or disperser (bond)', parseService, 'storage')
+    .option('--service <service>', SERVICE_CHOICE, parseService, 'storage')
     .action(
       withSession(async (session, output, _args: [], options: ServiceOption) => {
         const operator = requireWallet(session).address

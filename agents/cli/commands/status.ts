@@ -1,4 +1,6 @@
 import { Command } from 'commander'
+import { readServicePage } from '../../../sdk/chain/compute.ts'
+import { connectCompute } from '../../../sdk/chain/compute-chain.ts'
 import { eachProvider, type StorageProvider } from '../../../sdk/chain/operators.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import {
@@ -13,14 +15,17 @@ import { formatTable, formatWei, shortHex } from '../format.ts'
 import type { Output } from '../output.ts'
 import { type Session, withSession } from '../session.ts'
 
-/** `zerog status`: storage at a glance. */
+/** `zerog status`: the network at a glance, storage first. */
 export function statusCommand(): Command {
   return new Command('status')
-    .description('storage at a glance: period, draws, money and providers (for blobs: zerog da status)')
+    .description(
+      'the network at a glance: period, draws, money and providers of storage, services of compute (for blobs: zerog da status)',
+    )
     .action(withSession(showStatus))
 }
 
-async function showStatus({ chain, provider, signal }: Session, output: Output): Promise<void> {
+async function showStatus(session: Session, output: Output): Promise<void> {
+  const { chain, provider, signal } = session
   const head = await read(provider.getBlockNumber(), { signal })
   const at = { blockTag: head, signal }
   const period = BigInt(periodAt(chain.terms, BigInt(head)))
@@ -36,6 +41,8 @@ async function showStatus({ chain, provider, signal }: Session, output: Output):
   for await (const found of eachProvider(chain, at))
     if (found.endpoint !== '' || found.backingWei > 0n) providers.push(found)
 
+  const compute = await readCompute(session, head)
+
   output.result(
     {
       chainId: chain.chainId,
@@ -48,6 +55,7 @@ async function showStatus({ chain, provider, signal }: Session, output: Output):
       price,
       submissions,
       providers,
+      ...(compute && { compute }),
     },
     [
       `chain ${chain.chainId} (${chain.book.network}), block ${head}, period ${period}`,
@@ -56,6 +64,11 @@ async function showStatus({ chain, provider, signal }: Session, output: Output):
       `price ${formatWei(price.perSectorWei)} a sector for the default term`,
       `money: escrow ${formatWei(vault.escrowWei)}, streaming ${formatWei(vault.streamingWei)}, ` +
         `pot ${formatWei(vault.potWei)}, bonds ${formatWei(vault.bondsWei)}, credits ${formatWei(vault.creditsWei)}`,
+      ...(compute === undefined
+        ? []
+        : [
+            `compute: ${compute.services} services (zerog compute services), money ${formatWei(compute.accountedWei)}`,
+          ]),
       '',
       ...formatTable(
         ['operator', 'stake behind storage', 'needed', 'state', 'endpoint'],
@@ -69,4 +82,18 @@ async function showStatus({ chain, provider, signal }: Session, output: Output):
       ),
     ],
   )
+}
+
+/** How much of compute there is; undefined where it is not deployed. */
+async function readCompute({ chain, signal }: Session, head: number) {
+  if (!chain.book.contracts.InferenceServing) return undefined
+  const known = await connectCompute(chain, { signal })
+  const { ledger, inference } = known.compute
+  const at = { blockTag: head }
+  const [{ total }, ledgerWei, inferenceWei] = await Promise.all([
+    readServicePage(known, { offset: 0, limit: 1 }, { ...at, signal }),
+    read(ledger.accountedWei(at), { signal }),
+    read(inference.accountedWei(at), { signal }),
+  ])
+  return { services: total, accountedWei: ledgerWei + inferenceWei }
 }

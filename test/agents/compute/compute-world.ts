@@ -147,6 +147,7 @@ export async function startComputeWorld() {
 
   return {
     anvil,
+    bookFile,
     chain,
     rpc,
     redis,

@@ -1,0 +1,18 @@
+import { Command } from 'commander'
+import { computeDoctorCommand } from './compute-doctor.ts'
+import { fundCommand } from './compute-fund.ts'
+import { servicesCommand } from './compute-services.ts'
+import { withdrawFundsCommand } from './compute-withdraw.ts'
+
+const HELP = `
+To begin:   zerog compute services; zerog compute fund PROVIDER 1`
+
+/** `zerog compute …`: models that providers serve, billed by signed receipts. */
+export function computeCommand(): Command {
+  const compute = new Command('compute')
+    .description('use models that providers serve: find, fund, ask; every answer is verified')
+    .addHelpText('after', HELP)
+  for (const command of [servicesCommand, fundCommand, withdrawFundsCommand, computeDoctorCommand])
+    compute.addCommand(command())
+  return compute
+}
