@@ -213,6 +213,10 @@ interface IJobEscrow {
     error ParamsTooLong(uint256 byteLength, uint256 maxBytes);
     error UnitsOutOfRange(uint256 units, uint256 minUnits, uint256 maxUnits);
     error OutputTooLong(uint256 byteLength, uint256 maxBytes);
+    /// @notice Header and at least one byte of body do not fit.
+    error OutputTooShort(uint256 byteLength, uint256 headerBytes);
+    /// @notice No deal may last that long.
+    error StorageTooLong(uint256 periods, uint256 maxPeriods);
     /// @notice The deadline leaves too little time for the work, or lies too far ahead.
     error DeadlineOutOfRange(uint256 deadlineSec, uint256 minSec, uint256 maxSec);
     /// @notice The job's terms are not those that were bid on.
@@ -253,7 +257,7 @@ interface IJobEscrow {
     function open(JobTerms calldata terms) external payable returns (uint256 jobId);
 
     /// @notice Takes an `Open` job before its deadline, or, within the bid window, replaces a dearer bid. The price is
-    /// what the bidder's service posts now: `quoteOf`. Value: exactly the bond.
+    /// what the bidder's service posts now: `bidOf`. Value: exactly the bond.
     /// @param termsHash as in `jobOf`: the bid counts for these terms only
     function bid(uint256 jobId, bytes32 termsHash) external payable;
 
@@ -298,12 +302,8 @@ interface IJobEscrow {
     /// @notice The number of jobs ever opened; ids are 1 … jobCount.
     function jobCount() external view returns (uint256);
 
-    /// @notice What the provider's service, as posted now, asks for this job. Reverts when the
-    /// provider is unfit to bid.
-    function quoteOf(uint256 jobId, address provider) external view returns (uint256 priceWei);
-
-    /// @notice The most that a bid of `provider` may come to now; reverts where it may not bid at all.
-    function maxBidOf(uint256 jobId, address provider) external view returns (uint256 priceWei);
+    /// @notice What a bid of `provider` would come to now: its price and the bond to send. Reverts as `bid` would.
+    function bidOf(uint256 jobId, address provider) external view returns (uint256 priceWei, uint256 bondWei);
 
     /// @notice The bond of either side for a job of this maximum price, rounded up.
     function bondFor(uint256 maxPriceWei) external view returns (uint256);

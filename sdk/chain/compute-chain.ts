@@ -1,11 +1,13 @@
 import { id } from 'ethers'
 import {
   IInferenceServing__factory,
+  IJobEscrow__factory,
   ILedgerManager__factory,
   IModelRegistry__factory,
 } from '../../typechain-types/factories/interfaces/index.js'
 import type {
   IInferenceServing,
+  IJobEscrow,
   ILedgerManager,
   IModelRegistry,
 } from '../../typechain-types/interfaces/index.js'
@@ -22,6 +24,7 @@ export type ComputeContracts = {
   readonly ledger: ILedgerManager
   readonly inference: IInferenceServing
   readonly models: IModelRegistry
+  readonly jobs: IJobEscrow
   readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing', string>>
 }
 
@@ -60,6 +63,11 @@ export async function connectCompute(
       const address = chain.book.contracts.ModelRegistry?.address
       if (address !== undefined) return IModelRegistry__factory.connect(address, chain.provider)
       throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no ModelRegistry: deploy again')
+    },
+    get jobs() {
+      const address = chain.book.contracts.JobEscrow?.address
+      if (address !== undefined) return IJobEscrow__factory.connect(address, chain.provider)
+      throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no JobEscrow: deploy again')
     },
     addresses: { LedgerManager: LedgerManager.address, InferenceServing: InferenceServing.address },
   }

@@ -7,6 +7,7 @@ import {
   IDataAvailability__factory,
   IFlow__factory,
   IInferenceServing__factory,
+  IJobEscrow__factory,
   ILedgerManager__factory,
   IOperatorRegistry__factory,
   IStaking__factory,
@@ -49,6 +50,7 @@ const known = new Interface([
     IDaCourt__factory,
     ILedgerManager__factory,
     IInferenceServing__factory,
+    IJobEscrow__factory,
   ].flatMap((factory) => factory.createInterface().fragments.filter((fragment) => fragment.type === 'error')),
   ...OUTSIDE_ERRORS,
 ])
