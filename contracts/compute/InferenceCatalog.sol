@@ -5,6 +5,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {IInferenceCatalog} from "../interfaces/IInferenceCatalog.sol";
 import {Account, HeldFee, InferenceParams, Refund} from "../interfaces/IInferenceEvents.sol";
+import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IStaking} from "../interfaces/IStaking.sol";
 import {InferenceServices} from "./InferenceServices.sol";
 import {InferenceState} from "./InferenceState.sol";
@@ -29,8 +30,9 @@ contract InferenceCatalog is InferenceServices {
     /// @inheritdoc IInferenceCatalog
     uint256 public immutable MIN_PROVIDER_STAKE;
 
-    constructor(address owner_, IStaking staking, InferenceParams memory given)
+    constructor(address owner_, IStaking staking, IModelRegistry registry, InferenceParams memory given)
         InferenceState(owner_, staking, given)
+        InferenceServices(registry)
     {
         MIN_PROVIDER_STAKE = given.minProviderStakeWei;
     }
@@ -219,6 +221,11 @@ contract InferenceCatalog is InferenceServices {
     /// @inheritdoc IInferenceCatalog
     function earningsOf(address provider) external view returns (uint256) {
         return _earnings[provider];
+    }
+
+    /// @inheritdoc IInferenceCatalog
+    function modelRegistry() external view returns (address) {
+        return address(_registry);
     }
 
     /// @inheritdoc IInferenceCatalog

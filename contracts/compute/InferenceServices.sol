@@ -5,6 +5,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {IInferenceCatalog} from "../interfaces/IInferenceCatalog.sol";
 import {Service, ServiceParams} from "../interfaces/IInferenceEvents.sol";
+import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {InferenceState} from "./InferenceState.sol";
 
 /// @title InferenceServices
@@ -22,12 +23,19 @@ abstract contract InferenceServices is IInferenceCatalog, InferenceState {
     uint256 private constant MAX_TEXT_LENGTH = 512;
     uint256 private constant MAX_INFO_LENGTH = 4_096;
 
+    IModelRegistry internal immutable _registry;
+
+    constructor(IModelRegistry registry) {
+        _registry = registry;
+    }
+
     /// @inheritdoc IInferenceCatalog
     function addOrUpdateService(ServiceParams calldata announced) external payable {
         require(msg.value == 0, CannotAddStakeWhenUpdating());
         uint256 backingWei = _staking.backing(msg.sender, address(this));
         require(backingWei >= _minStakeWei, InsufficientStake(backingWei, _minStakeWei));
         _checkTerms(announced);
+        _checkFloor(announced);
 
         Listing storage listing = _listings[msg.sender];
         if (_prices[msg.sender].length == 0) {
@@ -217,6 +225,15 @@ abstract contract InferenceServices is IInferenceCatalog, InferenceState {
         _checkText(announced.verifiability);
         _checkPrice(announced.inputPrice);
         _checkPrice(announced.outputPrice);
+    }
+
+    /// @dev Ids that nobody has registered have no floor.
+    function _checkFloor(ServiceParams calldata announced) private view {
+        (uint256 inputWei, uint256 outputWei) = _registry.floorOf(announced.model);
+        require(
+            announced.inputPrice >= inputWei && announced.outputPrice >= outputWei,
+            PriceBelowFloor(announced.inputPrice, announced.outputPrice, inputWei, outputWei)
+        );
     }
 
     function _checkText(string calldata text) private pure {

@@ -12,7 +12,8 @@ interface IInferenceCatalog is IInferenceEvents {
     /// @notice Lists the sender's service or changes it. The first listing, a new URL and a fall of a price count at
     /// once; a rise and any other change only after the notice, also when the service was removed in between. A further
     /// change replaces one that has not begun, and its notice begins anew.
-    /// @dev Needs `MIN_PROVIDER_STAKE` of stake behind this contract, and no value.
+    /// @dev Needs `MIN_PROVIDER_STAKE` of stake behind this contract, and no value. Where the model's id is registered,
+    /// prices below its floor of this moment revert with `PriceBelowFloor`.
     function addOrUpdateService(ServiceParams calldata params) external payable;
 
     /// @notice Takes the sender's service off the list: it settles nothing more. Prices and notices are remembered.
@@ -126,6 +127,9 @@ interface IInferenceCatalog is IInferenceEvents {
 
     /// @notice All that this contract owes: balances, held fees, earnings. Coins forced on it are not counted.
     function accountedWei() external view returns (uint256);
+
+    /// @notice The registry whose price floors count here.
+    function modelRegistry() external view returns (address);
 
     /// @notice The parameters, the lock being that of the deployment.
     function params() external view returns (InferenceParams memory);

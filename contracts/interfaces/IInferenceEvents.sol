@@ -235,6 +235,10 @@ interface IInferenceEvents {
     error AccountNotEmpty(address user, address provider, uint256 balanceWei);
     error TextTooLong(uint256 length, uint256 max);
     error PriceTooHigh(uint256 priceWei, uint256 max);
+    /// @notice The owner of the model asks for more.
+    error PriceBelowFloor(
+        uint256 inputPriceWei, uint256 outputPriceWei, uint256 inputFloorWei, uint256 outputFloorWei
+    );
     error PriceEpochUnknown(address provider, uint256 priceEpoch);
     /// @notice 255 marks tokens that expire by themselves.
     error TokenIdReserved(uint8 tokenId);

@@ -21,7 +21,7 @@ enum GateReason {
 }
 
 /// @notice An access gate and its free quota.
-/// @param kind which of the three token standards, or none; then all else is zero
+/// @param kind which of the three token standards, or none; with none all else is zero
 /// @param token the token contract
 /// @param tokenId of ERC-1155: the id that counts; else zero
 /// @param minBalance least balance that opens the gate, in the token's smallest unit; at least 1
@@ -61,7 +61,7 @@ struct Model {
     address pendingOwner;
     uint64 registeredAtSec;
     uint64 updatedAtSec;
-    uint32 version;
+    uint256 version;
     ModelTerms terms;
 }
 
@@ -73,14 +73,12 @@ struct ModelVersion {
 }
 
 /// @notice Whose free units a request uses up.
-/// @param subject who they are counted for: keccak256(abi.encode(model hash, token, user)), or with the ERC-721 token id
-/// in place of the user
-/// @param period number of the quota period
-/// @param snapshotBlock its first block
+/// @param subject who they are counted for: keccak256(abi.encode(modelHash, gate.kind, gate.token, gate.tokenId, x))
+/// where x is the user, or the ERC-721 token id
+/// @param snapshotBlock first block of the quota period, or that of the gate where it is younger; names the period
 /// @param freeUnits per subject and period; zero where there is no free quota
 struct Quota {
     bytes32 subject;
-    uint256 period;
     uint256 snapshotBlock;
     uint256 freeUnits;
 }
@@ -94,14 +92,15 @@ struct Quota {
 /// Free quota, and why it cannot be multiplied by passing tokens around:
 /// * ERC-721: it is counted per token id. Whoever owns the token now has what is left of it.
 /// * ERC-20 and ERC-1155: it is counted per address, for one that holds the minimum now *and held it at the end of
-///   the first block of the quota period*. That block is the same for everybody, so each coin counts for one address
-///   per period. Providers ask `probeGate` at `snapshotBlock` (an `eth_call` on past state) and with the present
-///   block; a provider whose node no longer has that state gives no free units, and bills.
+///   `snapshotBlock`*, the first of the quota period. That block is the same for everybody, so each coin counts for one
+///   address per period. Providers ask `probeGate` in that block's state (an `eth_call` on the past) and in the present
+///   one; a provider whose node has lost that state gives no free units, and bills. Owners choose periods that nodes
+///   remember: 128 blocks for most, any length where providers run archive nodes.
 interface IModelRegistry {
     event ModelRegistered(bytes32 indexed modelHash, address indexed owner, string modelId);
     /// @notice The model has a new root, as its version `version`; also with the registration.
     event ModelVersionPublished(
-        bytes32 indexed modelHash, uint32 indexed version, bytes32 manifestRoot, bytes32 commitment
+        bytes32 indexed modelHash, uint256 indexed version, bytes32 manifestRoot, bytes32 commitment
     );
     event ModelTermsSet(
         bytes32 indexed modelHash,
@@ -119,7 +118,7 @@ interface IModelRegistry {
     error ModelUnknown(bytes32 modelHash);
     error NotModelOwner(bytes32 modelHash, address caller);
     error NotPendingOwner(bytes32 modelHash, address caller);
-    /// @notice 1 to 128 bytes out of letters, digits and `. _ - / : + @`.
+    /// @notice Not 1 to 128 bytes out of letters, digits and `. _ - /` that begin with a letter or digit.
     error ModelIdInvalid(string modelId);
     error ModelTextTooLong(uint256 length, uint256 max);
     error ManifestRootMissing();
@@ -152,8 +151,7 @@ interface IModelRegistry {
     /// @notice A page of at most 50 models in order of registration, and their number.
     function models(uint256 offset, uint256 limit) external view returns (Model[] memory page, uint256 total);
 
-    /// @notice A page of at most 50 models that `owner` registered or took over and still has, in no order, and their
-    /// number.
+    /// @notice A page of at most 50 models that belong to `owner` now, in no order, and their number.
     function modelsOf(address owner, uint256 offset, uint256 limit)
         external
         view

@@ -11,11 +11,17 @@ export const computeModule: Module = {
   steps: ({ deployer, computeDeployer }) => {
     const isPadded = computeDeployer !== deployer
     return [
+      { kind: 'deploy', id: 'ModelRegistry', contract: 'ModelRegistry', args: () => [] },
       {
         kind: 'deploy',
         id: 'InferenceCatalog',
         contract: 'InferenceCatalog',
-        args: ({ addressOf, params: { compute } }) => [deployer, addressOf('Staking'), compute.inference],
+        args: ({ addressOf, params: { compute } }) => [
+          deployer,
+          addressOf('Staking'),
+          addressOf('ModelRegistry'),
+          compute.inference,
+        ],
         fromCompute: true,
       },
       ...(isPadded ? pads(1) : []),
@@ -46,5 +52,8 @@ export const computeModule: Module = {
       },
     ]
   },
-  checks: [viewEquals('InferenceServing', 'ledgerAddress', ({ addressOf }) => addressOf('LedgerManager'))],
+  checks: [
+    viewEquals('InferenceServing', 'ledgerAddress', ({ addressOf }) => addressOf('LedgerManager')),
+    viewEquals('InferenceCatalog', 'modelRegistry', ({ addressOf }) => addressOf('ModelRegistry')),
+  ],
 }

@@ -21,9 +21,14 @@ export const DA_CONTRACT_NAMES = ['DaCommittee', 'DataAvailability', 'DaProver',
 export type DaContractName = (typeof DA_CONTRACT_NAMES)[number]
 
 /** The contracts of compute; books of earlier deployments lack them all. */
-export const COMPUTE_CONTRACT_NAMES = ['InferenceCatalog', 'LedgerManager', 'InferenceServing'] as const
+export const COMPUTE_CONTRACT_NAMES = [
+  'ModelRegistry',
+  'InferenceCatalog',
+  'LedgerManager',
+  'InferenceServing',
+] as const
 
-export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number] | 'ModelRegistry' | 'JobEscrow'
+export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number] | 'JobEscrow'
 
 /** Any contract that a deployment may consist of. */
 export type DeployedName = ContractName | DaContractName | ComputeContractName

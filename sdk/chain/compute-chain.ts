@@ -2,11 +2,13 @@ import { id } from 'ethers'
 import {
   IInferenceServing__factory,
   IJobEscrow__factory,
+  IJobEscrow__factory,
   ILedgerManager__factory,
   IModelRegistry__factory,
 } from '../../typechain-types/factories/interfaces/index.js'
 import type {
   IInferenceServing,
+  IJobEscrow,
   IJobEscrow,
   ILedgerManager,
   IModelRegistry,
@@ -25,7 +27,12 @@ export type ComputeContracts = {
   readonly inference: IInferenceServing
   readonly models: IModelRegistry
   readonly jobs: IJobEscrow
+<<<<<<< HEAD
+  readonly jobs: IJobEscrow
   readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing', string>>
+=======
+  readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing' | 'ModelRegistry', string>>
+>>>>>>> 6563017 (feat(compute): the model registry, its price floors in the catalog of services, and its place in the deployment)
 }
 
 /** Parameters of compute, fixed at deployment. Times in seconds, amounts in wei. */
@@ -50,8 +57,8 @@ export async function connectCompute(
   chain: Chain,
   options: Pick<ReadOptions, 'signal' | 'timeoutMs'> = {},
 ): Promise<ComputeChain> {
-  const { LedgerManager, InferenceServing } = chain.book.contracts
-  if (!LedgerManager || !InferenceServing) {
+  const { LedgerManager, InferenceServing, ModelRegistry } = chain.book.contracts
+  if (!LedgerManager || !InferenceServing || !ModelRegistry) {
     const issues = COMPUTE_CONTRACT_NAMES.filter((name) => chain.book.contracts[name] === undefined)
     const message = `the address book names no ${issues.join(', ')}: it is older than compute; deploy again`
     throw new ZerogError('ADDRESS_BOOK_INVALID', message, { meta: { issues } })
@@ -59,17 +66,26 @@ export async function connectCompute(
   const compute: ComputeContracts = {
     ledger: ILedgerManager__factory.connect(LedgerManager.address, chain.provider),
     inference: IInferenceServing__factory.connect(InferenceServing.address, chain.provider),
-    get models() {
-      const address = chain.book.contracts.ModelRegistry?.address
-      if (address !== undefined) return IModelRegistry__factory.connect(address, chain.provider)
-      throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no ModelRegistry: deploy again')
-    },
+    models: IModelRegistry__factory.connect(ModelRegistry.address, chain.provider),
     get jobs() {
       const address = chain.book.contracts.JobEscrow?.address
       if (address !== undefined) return IJobEscrow__factory.connect(address, chain.provider)
       throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no JobEscrow: deploy again')
     },
-    addresses: { LedgerManager: LedgerManager.address, InferenceServing: InferenceServing.address },
+    addresses: {
+      LedgerManager: LedgerManager.address,
+      InferenceServing: InferenceServing.address,
+      ModelRegistry: ModelRegistry.address,
+    },
+<<<<<<< HEAD
+    get jobs() {
+      const address = chain.book.contracts.JobEscrow?.address
+      if (address !== undefined) return IJobEscrow__factory.connect(address, chain.provider)
+      throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no JobEscrow: deploy again')
+    },
+    addresses: LedgerManager: LedgerManager.address, InferenceServing: InferenceServing.address ,
+=======
+>>>>>>> 6563017 (feat(compute): the model registry, its price floors in the catalog of services, and its place in the deployment)
   }
   const params = await read(compute.inference.params(), options)
   const { minProviderStakeWei, faultSlashWei, defaultDailyCapWei, noticeSec, challengeSec, answerSec } =

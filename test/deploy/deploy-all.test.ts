@@ -24,8 +24,8 @@ import { startAnvil } from './anvil-chain.ts'
 const localhost = networkByName('localhost')
 const deployer = devAccount(1).address
 const computeDeployer = devAccount(0).address
-const STEPS_WITHOUT_HANDOVER = 22
-const STEPS_WITHOUT_DA = 14
+const STEPS_WITHOUT_HANDOVER = 23
+const STEPS_WITHOUT_DA = 15
 /** Three contracts, and four transactions that only fill nonces. */
 const COMPUTE_STEPS = 7
 

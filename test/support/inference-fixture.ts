@@ -11,6 +11,7 @@ import {
   InferenceCatalog__factory,
   InferenceServing__factory,
   LedgerManager__factory,
+  ModelRegistry__factory,
 } from '../../typechain-types/index.js'
 import { createFixture, ETHER, SELF } from '../contracts/staking/fixture.ts'
 
@@ -53,7 +54,8 @@ export async function createInference() {
   const base = await createFixture()
   const { owner, staking, ethers, provider: rpc } = base
   const ledger = await new LedgerManager__factory(owner).deploy(owner, MIN_ACCOUNT_WEI, MIN_TRANSFER_WEI)
-  const catalog = await new InferenceCatalog__factory(owner).deploy(owner, staking, PARAMS)
+  const registry = await new ModelRegistry__factory(owner).deploy()
+  const catalog = await new InferenceCatalog__factory(owner).deploy(owner, staking, registry, PARAMS)
   const core = await new InferenceServing__factory(owner).deploy(owner, ledger, staking, catalog, PARAMS)
   const address = await core.getAddress()
   const serving = IInferenceServing__factory.connect(address, owner)
@@ -71,6 +73,7 @@ export async function createInference() {
     ...base,
     rpc,
     ledger,
+    registry,
     catalog,
     core,
     serving,

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {InferenceCatalog} from "../../../contracts/compute/InferenceCatalog.sol";
 import {InferenceServing} from "../../../contracts/compute/InferenceServing.sol";
 import {LedgerManager} from "../../../contracts/compute/LedgerManager.sol";
+import {ModelRegistry} from "../../../contracts/compute/ModelRegistry.sol";
 import {
     InferenceParams,
     Release,
@@ -43,7 +44,7 @@ abstract contract ComputeSystem is Cheating {
         _staking = new Staking(address(this), registry, beacon, StakingParams(2, 1_000, address(0)));
         InferenceParams memory params = InferenceParams(STAKE, SLASH, DAILY_CAP, uint32(LOCK), 100, 200, 100, 5_000);
         _ledger = new LedgerManager(address(this), 1_000, 10);
-        InferenceCatalog catalog = new InferenceCatalog(address(this), _staking, params);
+        InferenceCatalog catalog = new InferenceCatalog(address(this), _staking, new ModelRegistry(), params);
         _core = new InferenceServing(address(this), _ledger, _staking, catalog, params);
         _serving = IInferenceServing(address(_core));
         _ledger.registerService("inference", "v1.0", address(_core), "");
