@@ -2,13 +2,11 @@ import { id } from 'ethers'
 import {
   IInferenceServing__factory,
   IJobEscrow__factory,
-  IJobEscrow__factory,
   ILedgerManager__factory,
   IModelRegistry__factory,
 } from '../../typechain-types/factories/interfaces/index.js'
 import type {
   IInferenceServing,
-  IJobEscrow,
   IJobEscrow,
   ILedgerManager,
   IModelRegistry,
@@ -27,12 +25,7 @@ export type ComputeContracts = {
   readonly inference: IInferenceServing
   readonly models: IModelRegistry
   readonly jobs: IJobEscrow
-<<<<<<< HEAD
-  readonly jobs: IJobEscrow
-  readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing', string>>
-=======
   readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing' | 'ModelRegistry', string>>
->>>>>>> 6563017 (feat(compute): the model registry, its price floors in the catalog of services, and its place in the deployment)
 }
 
 /** Parameters of compute, fixed at deployment. Times in seconds, amounts in wei. */
@@ -77,15 +70,6 @@ export async function connectCompute(
       InferenceServing: InferenceServing.address,
       ModelRegistry: ModelRegistry.address,
     },
-<<<<<<< HEAD
-    get jobs() {
-      const address = chain.book.contracts.JobEscrow?.address
-      if (address !== undefined) return IJobEscrow__factory.connect(address, chain.provider)
-      throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no JobEscrow: deploy again')
-    },
-    addresses: LedgerManager: LedgerManager.address, InferenceServing: InferenceServing.address ,
-=======
->>>>>>> 6563017 (feat(compute): the model registry, its price floors in the catalog of services, and its place in the deployment)
   }
   const params = await read(compute.inference.params(), options)
   const { minProviderStakeWei, faultSlashWei, defaultDailyCapWei, noticeSec, challengeSec, answerSec } =
