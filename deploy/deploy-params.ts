@@ -28,7 +28,7 @@ export type DeployParams = {
   compute: ComputeDeployParams
 }
 
-/** The numbers of compute, in seconds and wei; `inference` has the fields of the contract's parameter struct. */
+/** The numbers of compute, in seconds and wei; `inference` and `jobs` have the fields of their contracts' parameter structs. */
 export type ComputeDeployParams = {
   ledger: { minAccountWei: bigint; minTransferWei: bigint }
   inference: {
@@ -40,6 +40,16 @@ export type ComputeDeployParams = {
     challengeSec: number
     answerSec: number
     userBps: number
+  }
+  jobs: {
+    bondBps: number
+    arbiterBps: number
+    stepBps: number
+    challengeSec: number
+    arbiterSec: number
+    minWorkSec: number
+    maxDurationSec: number
+    minBondWei: bigint
   }
   /** From the settlement to the last moment of a slash for it. */
   faultWindowBlocks: number

@@ -5,7 +5,8 @@ const pads = (...nonces: number[]): Step[] =>
 
 /**
  * Public clients look for the ledger and for inference where account 0 of chain 31337 makes its contracts with nonces 2 and
- * 6: there, and only there, other transactions fill the nonces between.
+ * 6: there, and only there, other transactions fill the nonces between. Registry and escrow, which those clients do not know,
+ * come from the deployer. Disputes over jobs that name no arbiter are the owner's to decide.
  */
 export const computeModule: Module = {
   steps: ({ deployer, computeDeployer }) => {
@@ -50,10 +51,25 @@ export const computeModule: Module = {
         ],
         fromCompute: true,
       },
+      {
+        kind: 'deploy',
+        id: 'JobEscrow',
+        contract: 'JobEscrow',
+        args: ({ addressOf, owner, params: { compute } }) => [
+          deployer,
+          addressOf('Beacon'),
+          addressOf('StorageMarket'),
+          addressOf('Staking'),
+          addressOf('InferenceServing'),
+          compute.jobs,
+          owner,
+        ],
+      },
     ]
   },
   checks: [
     viewEquals('InferenceServing', 'ledgerAddress', ({ addressOf }) => addressOf('LedgerManager')),
     viewEquals('InferenceCatalog', 'modelRegistry', ({ addressOf }) => addressOf('ModelRegistry')),
+    viewEquals('JobEscrow', 'defaultArbiter', ({ owner }) => owner),
   ],
 }

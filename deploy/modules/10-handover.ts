@@ -7,6 +7,7 @@ const OWNED = [
   'StorageMarket',
   'LedgerManager',
   'InferenceServing',
+  'JobEscrow',
 ] as const satisfies readonly DeployedName[]
 
 /** Either the owner already, or the only one who may accept: then the present owner is still the deployer. */

@@ -31,6 +31,7 @@ export const galileo: NetworkParams = {
         minProviderStakeWei: parseEther('10'),
         faultSlashWei: parseEther('1'),
         defaultDailyCapWei: parseEther('1'),
+        minBondWei: parseEther('0.001'),
       },
     }),
 }

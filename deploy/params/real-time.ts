@@ -22,6 +22,11 @@ const CONFIRM_SEC = 1_800
 const CHALLENGE_SEC = DAY_SEC
 const ANSWER_SEC = DAY_SEC / 2
 
+/** A job may take a week; whoever decides a dispute has three days, since he reads the output for it. */
+const MAX_JOB_SEC = 7 * DAY_SEC
+const MIN_JOB_SEC = 600
+const ARBITER_SEC = 3 * DAY_SEC
+
 /** Fewer blocks would not leave an agent time for a retry on a chain with slow blocks. */
 const MIN_WINDOW_BLOCKS = 50
 
@@ -43,6 +48,7 @@ export type Prices = {
     minProviderStakeWei: bigint
     faultSlashWei: bigint
     defaultDailyCapWei: bigint
+    minBondWei: bigint
   }
 }
 
@@ -109,6 +115,16 @@ export function realTimeParams({ blockSec, prevRandaoVaries }: Measured, prices:
         challengeSec: CHALLENGE_SEC,
         answerSec: ANSWER_SEC,
         userBps: 5_000,
+      },
+      jobs: {
+        bondBps: 1_000,
+        arbiterBps: 2_000,
+        stepBps: 100,
+        challengeSec: CHALLENGE_SEC,
+        arbiterSec: ARBITER_SEC,
+        minWorkSec: MIN_JOB_SEC,
+        maxDurationSec: MAX_JOB_SEC,
+        minBondWei: prices.compute.minBondWei,
       },
       faultWindowBlocks: blocks(CHALLENGE_SEC + ANSWER_SEC),
     },

@@ -27,6 +27,7 @@ export const sepolia: NetworkParams = {
         minProviderStakeWei: parseEther('0.1'),
         faultSlashWei: parseEther('0.01'),
         defaultDailyCapWei: parseEther('0.01'),
+        minBondWei: parseEther('0.0001'),
       },
     }),
 }

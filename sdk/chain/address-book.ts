@@ -26,9 +26,10 @@ export const COMPUTE_CONTRACT_NAMES = [
   'InferenceCatalog',
   'LedgerManager',
   'InferenceServing',
+  'JobEscrow',
 ] as const
 
-export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number] | 'JobEscrow'
+export type ComputeContractName = (typeof COMPUTE_CONTRACT_NAMES)[number]
 
 /** Any contract that a deployment may consist of. */
 export type DeployedName = ContractName | DaContractName | ComputeContractName

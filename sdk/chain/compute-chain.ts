@@ -12,7 +12,7 @@ import type {
   IModelRegistry,
 } from '../../typechain-types/interfaces/index.js'
 import { ZerogError } from '../protocol/errors.ts'
-import { COMPUTE_CONTRACT_NAMES } from './address-book.ts'
+import { COMPUTE_CONTRACT_NAMES, type ComputeContractName } from './address-book.ts'
 import type { Chain } from './connect.ts'
 import { type ReadOptions, read } from './read.ts'
 
@@ -25,7 +25,7 @@ export type ComputeContracts = {
   readonly inference: IInferenceServing
   readonly models: IModelRegistry
   readonly jobs: IJobEscrow
-  readonly addresses: Readonly<Record<'LedgerManager' | 'InferenceServing' | 'ModelRegistry', string>>
+  readonly addresses: Readonly<Record<Exclude<ComputeContractName, 'InferenceCatalog'>, string>>
 }
 
 /** Parameters of compute, fixed at deployment. Times in seconds, amounts in wei. */
@@ -50,8 +50,8 @@ export async function connectCompute(
   chain: Chain,
   options: Pick<ReadOptions, 'signal' | 'timeoutMs'> = {},
 ): Promise<ComputeChain> {
-  const { LedgerManager, InferenceServing, ModelRegistry } = chain.book.contracts
-  if (!LedgerManager || !InferenceServing || !ModelRegistry) {
+  const { LedgerManager, InferenceServing, ModelRegistry, JobEscrow } = chain.book.contracts
+  if (!LedgerManager || !InferenceServing || !ModelRegistry || !JobEscrow) {
     const issues = COMPUTE_CONTRACT_NAMES.filter((name) => chain.book.contracts[name] === undefined)
     const message = `the address book names no ${issues.join(', ')}: it is older than compute; deploy again`
     throw new ZerogError('ADDRESS_BOOK_INVALID', message, { meta: { issues } })
@@ -60,15 +60,12 @@ export async function connectCompute(
     ledger: ILedgerManager__factory.connect(LedgerManager.address, chain.provider),
     inference: IInferenceServing__factory.connect(InferenceServing.address, chain.provider),
     models: IModelRegistry__factory.connect(ModelRegistry.address, chain.provider),
-    get jobs() {
-      const address = chain.book.contracts.JobEscrow?.address
-      if (address !== undefined) return IJobEscrow__factory.connect(address, chain.provider)
-      throw new ZerogError('ADDRESS_BOOK_INVALID', 'the address book names no JobEscrow: deploy again')
-    },
+    jobs: IJobEscrow__factory.connect(JobEscrow.address, chain.provider),
     addresses: {
       LedgerManager: LedgerManager.address,
       InferenceServing: InferenceServing.address,
       ModelRegistry: ModelRegistry.address,
+      JobEscrow: JobEscrow.address,
     },
   }
   const params = await read(compute.inference.params(), options)

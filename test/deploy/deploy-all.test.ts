@@ -24,8 +24,8 @@ import { startAnvil } from './anvil-chain.ts'
 const localhost = networkByName('localhost')
 const deployer = devAccount(1).address
 const computeDeployer = devAccount(0).address
-const STEPS_WITHOUT_HANDOVER = 23
-const STEPS_WITHOUT_DA = 15
+const STEPS_WITHOUT_HANDOVER = 24
+const STEPS_WITHOUT_DA = 16
 /** Three contracts, and four transactions that only fill nonces. */
 const COMPUTE_STEPS = 7
 

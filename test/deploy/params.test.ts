@@ -22,7 +22,9 @@ function assertSound(params: DeployParams) {
   assert.ok(
     market.minTermPeriods < market.defaultTermPeriods && market.defaultTermPeriods < market.maxTermPeriods,
   )
-  const { inference, faultWindowBlocks } = params.compute
+  const { inference, jobs, faultWindowBlocks } = params.compute
+  assert.ok(jobs.bondBps <= 10_000 && jobs.arbiterBps <= 5_000 && jobs.stepBps > 0 && jobs.minBondWei > 0n)
+  assert.ok(jobs.minWorkSec > 0 && jobs.minWorkSec < jobs.maxDurationSec && jobs.challengeSec > 0)
   assert.ok(inference.faultSlashWei <= inference.minProviderStakeWei && inference.userBps <= 5_000)
   assert.ok(inference.lockSec >= 60 && inference.lockSec <= 7 * DAY_SEC)
   assert.ok(faultWindowBlocks > 0 && inference.noticeSec > 0 && inference.answerSec > 0)
