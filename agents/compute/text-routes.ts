@@ -71,8 +71,9 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
         model: ctx.config.MODEL_ID,
       })
       const sampling = { temperature: wish.temperature, topP: wish.topP, seed: seedOf(wish, admitted) }
-      const job = { worker: served.worker, model, promptIds, maxTokens, sampling, stops: wish.stops, signal }
-      const pieces = timed(writeText(job), startedMs)
+      const { worker } = served
+      const job = { worker, model, user: caller.user, promptIds, maxTokens, sampling, stops: wish.stops }
+      const pieces = timed(writeText({ ...job, signal }), startedMs)
       const whole = { request: admitted, wish, form, promptTokens: promptIds.length, pieces, signal }
       reply.header('ZG-Res-Key', admitted.billed.chatId).header('Provider', ctx.self)
       return await (wish.isStream ? stream(reply, whole) : plain(reply, whole))

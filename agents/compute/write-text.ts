@@ -14,6 +14,7 @@ export declare namespace writeText {
   type Options = {
     worker: WorkerProcess
     model: TextModel
+    user: string
     promptIds: readonly number[]
     maxTokens: number
     sampling: Sampling
@@ -27,11 +28,11 @@ export declare namespace writeText {
  * model's process ends.
  */
 export async function* writeText(options: writeText.Options): AsyncGenerator<TextPiece> {
-  const { worker, model, promptIds, maxTokens, sampling, stops, signal } = options
+  const { worker, model, user, promptIds, maxTokens, sampling, stops, signal } = options
   const decoder = model.createDecoder()
   const watch = createStopWatch(stops)
   let tokens = 0
-  const job = { promptIds, maxTokens, sampling, endIds: model.endIds }
+  const job = { user, promptIds, maxTokens, sampling, endIds: model.endIds }
   for await (const { token, end } of worker.generate(job, signal)) {
     // The end token is no text and is not billed.
     const added = end === 'stop' ? decoder.flush() : decoder.push(token)

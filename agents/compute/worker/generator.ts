@@ -9,6 +9,7 @@ import {
 } from './kv-cache.ts'
 import type { GenerateJob, TokenStep } from './messages.ts'
 import { sampleToken } from './sample-token.ts'
+import { createTurns } from './turns.ts'
 
 export declare namespace createGenerator {
   type Options = {
@@ -52,7 +53,7 @@ const MAX_DEAD_SHARE = 0.25
  */
 export function createGenerator(options: createGenerator.Options): Generator {
   const { session, cache: shape, maxSequences, onSteps, onFailed } = options
-  const waiting: GenerateJob[] = []
+  const waiting = createTurns<GenerateJob>()
   const takesPositions = session.inputNames.includes('position_ids')
   let rows: Sequence[] = []
   let cache: KvCache = emptyCache(shape, 0)
@@ -96,16 +97,23 @@ export function createGenerator(options: createGenerator.Options): Generator {
     onSteps(steps)
   }
 
+  /** Those who come next: of users with the fewest rows first. */
   function takeNewcomers(room: number): GenerateJob[] {
+    if (room <= 0 || waiting.size() === 0) return []
+    const held = new Map<string, number>()
+    for (const { job } of living()) held.set(job.user, (held.get(job.user) ?? 0) + 1)
+    const taken: GenerateJob[] = []
     let width = 0
-    let count = 0
-    for (const { promptIds } of waiting) {
-      const wider = Math.max(width, promptIds.length)
-      if (count === room || (count > 0 && wider * (count + 1) > PREFILL_TOKENS)) break
-      width = wider
-      count++
+    while (taken.length < room) {
+      const next = waiting.next(held)
+      if (next === undefined) break
+      width = Math.max(width, next.promptIds.length)
+      if (taken.length > 0 && width * (taken.length + 1) > PREFILL_TOKENS) break
+      waiting.take(next)
+      taken.push(next)
+      held.set(next.user, (held.get(next.user) ?? 0) + 1)
     }
-    return waiting.splice(0, count)
+    return taken
   }
 
   async function prefill(jobs: readonly GenerateJob[]): Promise<void> {
@@ -160,15 +168,14 @@ export function createGenerator(options: createGenerator.Options): Generator {
   }
 
   return {
-    add: (job) => void waiting.push(job),
+    add: waiting.add,
 
     cancel(id) {
-      const at = waiting.findIndex((job) => job.id === id)
-      if (at >= 0) waiting.splice(at, 1)
+      waiting.remove(id)
       for (const sequence of rows) if (sequence.job.id === id) sequence.isOver = true
     },
 
-    isIdle: () => waiting.length === 0 && living().length === 0,
+    isIdle: () => waiting.size() === 0 && living().length === 0,
 
     async step() {
       const alive = living().length

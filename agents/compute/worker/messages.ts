@@ -54,6 +54,8 @@ export type Sampling = {
 
 export type GenerateJob = {
   readonly id: number
+  /** Who asks: room in the batch is shared by users, not by requests. */
+  readonly user: string
   readonly promptIds: readonly number[]
   readonly maxTokens: number
   readonly endIds: readonly number[]
