@@ -9,6 +9,7 @@ import {
   IInferenceServing__factory,
   IJobEscrow__factory,
   ILedgerManager__factory,
+  IModelRegistry__factory,
   IOperatorRegistry__factory,
   IStaking__factory,
   IStorageMarket__factory,
@@ -51,6 +52,7 @@ const known = new Interface([
     ILedgerManager__factory,
     IInferenceServing__factory,
     IJobEscrow__factory,
+    IModelRegistry__factory,
   ].flatMap((factory) => factory.createInterface().fragments.filter((fragment) => fragment.type === 'error')),
   ...OUTSIDE_ERRORS,
 ])

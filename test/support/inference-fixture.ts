@@ -54,8 +54,8 @@ export async function createInference() {
   const base = await createFixture()
   const { owner, staking, ethers, provider: rpc } = base
   const ledger = await new LedgerManager__factory(owner).deploy(owner, MIN_ACCOUNT_WEI, MIN_TRANSFER_WEI)
-  const registry = await new ModelRegistry__factory(owner).deploy()
-  const catalog = await new InferenceCatalog__factory(owner).deploy(owner, staking, registry, PARAMS)
+  const models = await new ModelRegistry__factory(owner).deploy()
+  const catalog = await new InferenceCatalog__factory(owner).deploy(owner, staking, models, PARAMS)
   const core = await new InferenceServing__factory(owner).deploy(owner, ledger, staking, catalog, PARAMS)
   const address = await core.getAddress()
   const serving = IInferenceServing__factory.connect(address, owner)
@@ -73,7 +73,7 @@ export async function createInference() {
     ...base,
     rpc,
     ledger,
-    registry,
+    models,
     catalog,
     core,
     serving,
