@@ -95,9 +95,9 @@ contract InferenceCatalog is InferenceServices {
         Pair storage pair = _pairs[msg.sender][provider];
         uint96 presentWei = _capToday(pair);
         pair.capWei = capWei.toUint96();
-        // What was served today was served under today's cap.
+        // What was served until now was served under the present cap, and may be settled within the grace.
         pair.oldCapWei = presentWei > pair.capWei ? presentWei : pair.capWei;
-        pair.capFromDay = uint32(block.timestamp / 1 days + 1);
+        pair.capFromDay = uint32((block.timestamp + _graceSec) / 1 days + 1);
         emit DailyCapSet(msg.sender, provider, capWei);
     }
 
@@ -175,6 +175,15 @@ contract InferenceCatalog is InferenceServices {
     {
         Pair storage pair = _pairs[user][provider];
         return (pair.maxInputPriceWei, pair.maxOutputPriceWei);
+    }
+
+    /// @inheritdoc IInferenceCatalog
+    function priceBoundOf(address user, address provider)
+        external
+        view
+        returns (uint256 inputPriceWei, uint256 outputPriceWei)
+    {
+        return _boundOf(_pairs[user][provider]);
     }
 
     /// @inheritdoc IInferenceCatalog

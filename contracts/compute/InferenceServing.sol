@@ -267,6 +267,12 @@ contract InferenceServing is HeldFees, EIP712, IERC165 {
     {
         require(block.timestamp <= validUntilSec, SignatureExpired(block.timestamp, validUntilSec));
         bytes32 digest = _hashTypedDataV4(structHash);
-        require(SignatureChecker.isValidSignatureNow(signer, digest, signature), SignatureInvalid(signer));
+        // The key of an account comes before its code: delegated code (EIP-7702) must not take back what the key signed.
+        (address recovered, ECDSA.RecoverError error,) = ECDSA.tryRecoverCalldata(digest, signature);
+        require(
+            (error == ECDSA.RecoverError.NoError && recovered == signer)
+                || SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature),
+            SignatureInvalid(signer)
+        );
     }
 }

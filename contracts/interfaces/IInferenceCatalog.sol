@@ -44,7 +44,8 @@ interface IInferenceCatalog is IInferenceEvents {
     /// parameters) may still hold receipts from before a fall.
     function setMaxPrice(address provider, uint256 inputPriceWei, uint256 outputPriceWei) external;
 
-    /// @notice Sets the sender's cap of open mode; a fall counts from the next UTC day.
+    /// @notice Sets the sender's cap of open mode; a fall counts from the first UTC day that begins after the grace
+    /// (`lockSec` of the parameters).
     function setDailyCap(address provider, uint256 capWei) external;
 
     /// @notice What counts now; reverts with `ServiceNotExist` unless listed.
@@ -100,6 +101,12 @@ interface IInferenceCatalog is IInferenceEvents {
 
     /// @notice The dearest unit prices at which `user` buys; at first, the prices when the account was made.
     function maxPriceOf(address user, address provider)
+        external
+        view
+        returns (uint256 inputPriceWei, uint256 outputPriceWei);
+
+    /// @notice The greatest maxima of `user` in force within the grace: what receipts settled now are held against.
+    function priceBoundOf(address user, address provider)
         external
         view
         returns (uint256 inputPriceWei, uint256 outputPriceWei);

@@ -57,25 +57,19 @@ export function settleCall(
   return chainCall(inference, data)
 }
 
-/** What each of these settlements, alone, would come to now. */
-export async function previewSettlements(
+/** What these settlements of one provider, sent together in this order, would come to now. */
+export async function simulateSettlements(
   { compute: { inference } }: ComputeChain,
   settlements: readonly SettlementClaim[],
   options: ReadOptions = {},
 ): Promise<SettlementStatus[]> {
-  // One by one: the contract's lists name users, and one user may stand in several settlements.
-  return Promise.all(
-    settlements.map(async (settlement) => {
-      const overrides = { from: settlement.provider }
-      const result = await read(
-        inference.previewSettlementResults([settlementStruct(settlement)], overrides),
-        options,
-      )
-      const [reason] = [...result.failureReasons]
-      if (reason !== undefined) return Number(reason) as SettlementStatus
-      return result.partialUsers.length > 0 ? 1 : 0
-    }),
+  const [first] = settlements
+  if (first === undefined) return []
+  const statuses = await read(
+    inference.settleFeesWithTEE.staticCall(settlements.map(settlementStruct), { from: first.provider }),
+    options,
   )
+  return statuses.map((status) => Number(status) as SettlementStatus)
 }
 
 /** Shows the receipts of a demanded fee. */

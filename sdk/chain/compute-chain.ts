@@ -33,6 +33,8 @@ export type ComputeTerms = {
   readonly minProviderStakeWei: bigint
   readonly faultSlashWei: bigint
   readonly defaultDailyCapWei: bigint
+  /** How old a receipt may be when it is settled. */
+  readonly graceSec: bigint
   readonly noticeSec: bigint
   readonly challengeSec: bigint
   readonly answerSec: bigint
@@ -75,6 +77,7 @@ export async function connectCompute(
     minProviderStakeWei,
     faultSlashWei,
     defaultDailyCapWei,
+    graceSec: params.lockSec,
     noticeSec,
     challengeSec,
     answerSec,

@@ -59,18 +59,59 @@ export async function readService(
   options: ReadOptions = {},
 ): Promise<(ServiceView & { priceEpoch: bigint }) | undefined> {
   try {
-    const [service, priceEpoch] = await read(
+    const priceEpoch = await read(inference.priceEpochOf(provider, at(options)), options)
+    // Two reads may see two blocks: the prices are those of the epoch that is named with them, whatever else has changed.
+    const [service, prices] = await read(
       Promise.all([
         inference.getService(provider, at(options)),
-        inference.priceEpochOf(provider, at(options)),
+        inference.priceAt(provider, priceEpoch, at(options)),
       ]),
       options,
     )
-    return { ...serviceView(service), priceEpoch }
+    const { inputPriceWei, outputPriceWei } = prices
+    return { ...serviceView(service), inputPriceWei, outputPriceWei, priceEpoch }
   } catch (error) {
     if (isRevert(error, 'ServiceNotExist')) return undefined
     throw error
   }
+}
+
+/** Prices of an epoch that exists, in wei per unit, and when it began or will. */
+export type PriceEpochView = {
+  readonly inputPriceWei: bigint
+  readonly outputPriceWei: bigint
+  readonly fromSec: bigint
+}
+
+/** The prices of an epoch; undefined when there is no such epoch. */
+export async function readPriceEpoch(
+  { compute: { inference } }: ComputeChain,
+  { provider, priceEpoch }: { provider: string; priceEpoch: bigint },
+  options: ReadOptions = {},
+): Promise<PriceEpochView | undefined> {
+  try {
+    const { inputPriceWei, outputPriceWei, fromSec } = await read(
+      inference.priceAt(provider, priceEpoch, at(options)),
+      options,
+    )
+    return { inputPriceWei, outputPriceWei, fromSec }
+  } catch (error) {
+    if (isRevert(error, 'PriceEpochUnknown')) return undefined
+    throw error
+  }
+}
+
+/** The greatest unit prices that receipts of a user settled now are held against. */
+export async function readPriceBound(
+  { compute: { inference } }: ComputeChain,
+  { user, provider }: { user: string; provider: string },
+  options: ReadOptions = {},
+): Promise<{ inputPriceWei: bigint; outputPriceWei: bigint }> {
+  const { inputPriceWei, outputPriceWei } = await read(
+    inference.priceBoundOf(user, provider, at(options)),
+    options,
+  )
+  return { inputPriceWei, outputPriceWei }
 }
 
 /** The change that a provider announced and that has not begun; undefined when there is none. */

@@ -11,6 +11,7 @@ import { compareGas, type GasFigure } from '../../support/gas-snapshot.ts'
 import {
   CHAIN_ID,
   createInference,
+  DAY_SEC,
   PARAMS,
   SERVICE_NAME,
   signedSettlement,
@@ -258,11 +259,32 @@ describe('raiseCeiling', () => {
   })
 })
 
+describe('raiseCeiling of an account with delegated code (EIP-7702)', () => {
+  it("behavior: the account's own key still signs, whatever its code says: a promise cannot be taken back", async () => {
+    const user = await chain.newBuyer(12, seller.address)
+    const { message, signature } = await chain.voucher(user, { provider: seller.address, ceilingWei: 70n })
+    const code = `0xef0100${address.slice(2)}`
+    await chain.rpc.request({ method: 'hardhat_setCode', params: [user.address, code] })
+    await seller.serving.raiseCeiling(message, signature)
+    assert.equal(await serving.ceilingOf(user, seller.address), 70n)
+    const forged = await chain.voucher(chain.signer(7), {
+      ...{ user: user.address, provider: seller.address, ceilingWei: 80n },
+    })
+    const raised = seller.serving.raiseCeiling(forged.message, forged.signature)
+    await revertsWith(raised, serving, 'SignatureInvalid', [user.address])
+    await chain.rpc.request({ method: 'hardhat_setCode', params: [user.address, '0x'] })
+  })
+})
+
 describe('open mode', () => {
-  it('4: a UTC day never takes more than the cap; a fall of the cap counts from the next day', async () => {
+  it('4: a UTC day never takes more than the cap; a fall of the cap counts from the next day after the grace', async () => {
     const user = await chain.newBuyer(8, seller.address, 10n * ETHER)
     await chain.nextDay()
     const mine = serving.connect(user)
+    const capDays = async () => {
+      await chain.later(PARAMS.lockSec)
+      await chain.nextDay()
+    }
     let nonce = 0n
     const settle = async (totalFee: bigint) => {
       const item = await chain.settlement(seller, { user: user.address, totalFee, nonce: ++nonce })
@@ -277,13 +299,23 @@ describe('open mode', () => {
     assert.equal(await settle(3n * ETHER), ETHER)
     await mine.setDailyCap(seller.address, ETHER / 2n)
     assert.deepEqual([...(await serving.dailyCapOf(user, seller.address))], [2n * ETHER, 2n * ETHER])
-    await chain.nextDay()
+    await capDays()
     assert.deepEqual([...(await serving.dailyCapOf(user, seller.address))], [ETHER / 2n, 0n])
     assert.equal(await settle(ETHER), ETHER / 2n)
     await mine.setDailyCap(seller.address, 0n)
-    await chain.nextDay()
+    await capDays()
     assert.equal(await settle(1n), 0n)
     assert.equal(await serving.settledOf(user, seller.address), (5n * ETHER) / 2n)
+  })
+
+  it('behavior: what was served before a fall of the cap is paid within the grace, also on the next day', async () => {
+    const user = await chain.newBuyer(11, seller.address)
+    await chain.nextDay()
+    await chain.later(DAY_SEC - 60n)
+    await serving.connect(user).setDailyCap(seller.address, 0n)
+    await chain.nextDay()
+    const late = await chain.settlement(seller, { user: user.address, totalFee: 40n, nonce: 1n })
+    assert.deepEqual(await statusesOf([late]), [SUCCESS])
   })
 
   it('behavior: what is held counts towards the ceiling that follows', async () => {
