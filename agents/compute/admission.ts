@@ -2,7 +2,7 @@ import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { ListedService } from './accounts.ts'
 import type { ReceiptBook } from './receipt-book.ts'
 import type { Caller } from './session-check.ts'
-import type { VoucherBook } from './voucher-book.ts'
+import type { VoucherBook, VoucherService } from './voucher-book.ts'
 
 /** Room for one request; `release` gives it back, once. */
 export type Ticket = { release(): void }
@@ -14,7 +14,12 @@ export type Admission = {
    *
    * Errors: COMPUTE_BUSY, COMPUTE_BALANCE_TOO_LOW (meta: availableWei, neededWei).
    */
-  enter(caller: Caller, request: { worstWei: bigint; service: ListedService }): Ticket
+  enter(
+    caller: Caller,
+    request: { worstWei: bigint; service: ListedService; manifestRoot: string | undefined },
+  ): Ticket
+  /** What requests of the user that are under way may cost at most. */
+  reservedWei(user: string): bigint
   /** Requests under way. */
   active(): number
 }
@@ -33,9 +38,9 @@ export function createAdmission(options: createAdmission.Options): Admission {
   const users = new Map<string, { count: number; reservedWei: bigint }>()
   let active = 0
 
-  function limitWei({ user, account }: Caller): bigint {
+  function limitWei({ user, account }: Caller, service: VoucherService): bigint {
     const balanceWei = account.balanceWei - account.pendingRefundWei
-    const ceilingWei = vouchers.ceilingWei(user, account.ceilingWei)
+    const ceilingWei = vouchers.ceilingWei(user, account.ceilingWei, service)
     const roomWei =
       ceilingWei > 0n ? ceilingWei - account.settledWei : account.dailyCapWei - account.spentTodayWei
     return roomWei < balanceWei ? roomWei : balanceWei
@@ -44,7 +49,9 @@ export function createAdmission(options: createAdmission.Options): Admission {
   return {
     active: () => active,
 
-    enter(caller, { worstWei, service }) {
+    reservedWei: (user) => users.get(user)?.reservedWei ?? 0n,
+
+    enter(caller, { worstWei, service, manifestRoot }) {
       const { user, account } = caller
       if (
         service.inputPriceWei > account.maxInputPriceWei ||
@@ -59,7 +66,8 @@ export function createAdmission(options: createAdmission.Options): Admission {
       const own = users.get(user) ?? { count: 0, reservedWei: 0n }
       if (own.count >= maxUserRequests)
         throw new ZerogError('COMPUTE_BUSY', `${maxUserRequests} requests of this account are under way`)
-      const availableWei = limitWei(caller) - receipts.unsettledWei(user) - own.reservedWei
+      const availableWei =
+        limitWei(caller, { ...service, manifestRoot }) - receipts.unsettledWei(user) - own.reservedWei
       if (availableWei < worstWei)
         throw new ZerogError(
           'COMPUTE_BALANCE_TOO_LOW',

@@ -10,7 +10,7 @@ import { createAccounts } from './accounts.ts'
 import { createAdmission } from './admission.ts'
 import { addRoutes, EXPOSED_HEADERS } from './api.ts'
 import { createBilling } from './billing.ts'
-import { type computeEnv, withModel } from './config.ts'
+import { type computeEnv, voucherSpareSec, withModel } from './config.ts'
 import type { ComputeContext } from './context.ts'
 import { computeDuties } from './duties/all.ts'
 import { openHeldBook } from './held-book.ts'
@@ -50,7 +50,7 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       const [addressBook, wallet] = await Promise.all([bookOf(kernel.chainId), loadWallet(config)])
       const chain = await connectCompute(await connectChain({ provider, addressBook, signal }), { signal })
       const receipts = openReceiptBook(store)
-      const vouchers = openVoucherBook(store)
+      const vouchers = openVoucherBook(store, { spareSec: voucherSpareSec(config) })
       const accounts = createAccounts({ chain, provider: self, cacheMs: config.ACCOUNT_CACHE_MS, signal })
       const admission = createAdmission({
         ...{ receipts, vouchers },

@@ -82,6 +82,14 @@ type ComputeEnv = z.output<typeof computeEnv>
 /** What a compute agent is started with: the variables, with a model among them. */
 export type ComputeConfig = ComputeEnv & { readonly MODEL_ID: string }
 
+/** Time to post a voucher in. */
+const POSTING_SEC = 300
+
+/** How long before its end a voucher counts no more: the longest answer, and the time to post it. */
+export function voucherSpareSec({ REQUEST_TIMEOUT_MS }: Pick<ComputeConfig, 'REQUEST_TIMEOUT_MS'>): number {
+  return Math.ceil(REQUEST_TIMEOUT_MS / 1000) + POSTING_SEC
+}
+
 /** Makes sure that there is one model to serve. Error: CONFIG_INVALID. */
 export function withModel(env: ComputeEnv): ComputeConfig {
   const { MODEL_ID, MODEL_ROOT, MODEL_DIR } = env

@@ -1,14 +1,16 @@
-import { getAddress } from 'ethers'
+import { getAddress, MaxUint256 } from 'ethers'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { responseText } from '../../sdk/protocol/response-text.ts'
 import { inferenceDomain, inferenceSigner } from '../../sdk/protocol/voucher.ts'
 import type { HttpServer } from '../kernel/http.ts'
+import { voucherSpareSec } from './config.ts'
 import type { ComputeContext } from './context.ts'
 import { receiptOf } from './receipt-book.ts'
 import { readBody } from './request-steps.ts'
 import { parseJsonBody } from './text-request.ts'
+import { isVoucherFor } from './voucher-book.ts'
 
 const amount = z
   .string()
@@ -32,7 +34,11 @@ const voucherSchema = z.strictObject({
 })
 
 const REPORT_BYTES = 64
-const ANY_MODEL = `0x${'00'.repeat(32)}`
+/** What every store and every client can hold. */
+const MAX_TIME_SEC = BigInt(Number.MAX_SAFE_INTEGER)
+
+/** For a look at the model alone. */
+const MAX_PRICES = { inputPriceWei: MaxUint256, outputPriceWei: MaxUint256 }
 
 /** What is known without work of the model: models, signatures, quote, fees that wait, vouchers. */
 export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
@@ -72,7 +78,7 @@ export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
     server.get(`${prefix}/models`, models)
     server.get(`${prefix}/models/*`, async (request: FastifyRequest<{ Params: { '*': string } }>) => {
       const { data } = await models()
-      const found = data.find(({ id }) => id === decodeURIComponent(request.params['*']))
+      const found = data.find(({ id }) => id === request.params['*'])
       if (found) return found
       throw new ZerogError('COMPUTE_MODEL_UNKNOWN')
     })
@@ -130,20 +136,32 @@ export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
       throw new ZerogError('SIGNATURE_INVALID', 'the voucher is not signed by its user')
     if (voucher.provider !== self)
       throw new ZerogError('BAD_REQUEST', `the voucher is for ${voucher.provider}, this is ${self}`)
+    const spareSec = voucherSpareSec(config)
+    if (voucher.validUntilSec > MAX_TIME_SEC)
+      throw new ZerogError('BAD_REQUEST', `a voucher is valid until the second ${MAX_TIME_SEC} at most`)
     if (Number(voucher.validUntilSec) <= Date.now() / 1000)
       throw new ZerogError('BAD_REQUEST', 'the voucher has expired')
-    const { manifestRoot } = runtime.current().folder
-    if (voucher.modelRoot !== ANY_MODEL && voucher.modelRoot.toLowerCase() !== manifestRoot)
+    if (Number(voucher.validUntilSec) <= Date.now() / 1000 + spareSec)
+      throw new ZerogError('BAD_REQUEST', `the voucher must be valid for more than ${spareSec} s`)
+    const service = { ...(await ctx.accounts.service()), manifestRoot: runtime.current().folder.manifestRoot }
+    if (!isVoucherFor({ ...voucher, ...MAX_PRICES }, service))
       throw new ZerogError('COMPUTE_MODEL_UNKNOWN', 'the voucher is for another model')
-    const service = await ctx.accounts.service()
-    if (voucher.inputPriceWei < service.inputPriceWei || voucher.outputPriceWei < service.outputPriceWei)
+    if (!isVoucherFor(voucher, service))
       throw new ZerogError('PRICE_TOO_LOW', 'the prices of the voucher are below those of the service')
-    const account = await ctx.accounts.read(voucher.user)
-    if (account === undefined)
-      throw new ZerogError('COMPUTE_BALANCE_TOO_LOW', `${voucher.user} has no account here`)
-    if (voucher.ceilingWei > account.ceilingWei) vouchers.keep({ voucher, signature })
+    const { user, ceilingWei } = voucher
+    const account = await ctx.accounts.read(user)
+    if (account === undefined) throw new ZerogError('COMPUTE_BALANCE_TOO_LOW', `${user} has no account here`)
+    // The first voucher ends open mode: what was served in it must fit below, or nobody would pay it.
+    const owedWei = account.settledWei + receipts.unsettledWei(user) + ctx.admission.reservedWei(user)
+    if (account.ceilingWei === 0n && ceilingWei < owedWei)
+      throw new ZerogError(
+        'COMPUTE_BALANCE_TOO_LOW',
+        `the ceiling of ${ceilingWei} wei is below the ${owedWei} wei settled, owed and under way`,
+        { meta: { availableWei: ceilingWei, neededWei: owedWei } },
+      )
+    if (ceilingWei > account.ceilingWei) vouchers.keep({ voucher, signature })
     return {
-      ceilingWei: vouchers.ceilingWei(voucher.user, account.ceilingWei),
+      ceilingWei: vouchers.ceilingWei(user, account.ceilingWei, service),
       settledWei: account.settledWei,
     }
   })

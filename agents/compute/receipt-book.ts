@@ -36,16 +36,28 @@ export type ReceiptBook = {
   totalUnsettledWei(): bigint
   /** When the oldest receipt with a fee was written that is not settled; undefined when all are. */
   oldestUnsettledMs(): number | undefined
-  /** Puts receipts that wait into settlements of one user and at most 64 receipts each, and returns those that are open. */
+  /** Users with receipts in no settlement yet. */
+  waitingUsers(): string[]
+  /**
+   * Closes receipts in no settlement whose nonce the chain has passed. There are none unless this data folder is older than
+   * what was settled, as after a restore: they would be billed twice.
+   */
+  closePassed(user: string, nonce: bigint): number
+  /**
+   * Puts receipts that wait into settlements of one user and at most 64 receipts each, and returns those that are open: those of
+   * one user in the order of their nonces, since the chain passes over a nonce below one that it has.
+   */
   openSettlements(most: number): SettlementRow[]
-  /** The settlement cannot be sent now: others come first from here on. */
+  /** The settlement cannot be sent now: other users come first from here on. */
   postpone(settlementId: number): void
   /** The receipts of a settlement, by nonce. */
   receiptsOf(settlementId: number): Receipt[]
   findSettlement(user: string, nonce: bigint): SettlementRow | undefined
   /** The settlement counts on chain: its receipts are paid, as far as the user could pay. */
   close(settlementId: number): void
-  /** Forgets closed settlements and their receipts written before. */
+  /** Gives up receipts of an open settlement, by nonce; the others are in a new one afterwards. */
+  giveUp(settlementId: number, nonces: ReadonlySet<bigint>): void
+  /** Forgets settlements closed before, their receipts, and receipts without a fee written before. */
   prune(beforeMs: number): number
 }
 
@@ -79,6 +91,8 @@ const STEPS = [
    ) STRICT;
    CREATE INDEX compute_receipt_settlement ON compute_receipt (settlement, user, nonce);
    CREATE INDEX compute_receipt_written ON compute_receipt (written_ms);`,
+  `ALTER TABLE compute_settlement ADD COLUMN closed_ms INTEGER;
+   UPDATE compute_settlement SET closed_ms = unixepoch() * 1000 WHERE state = 'closed';`,
 ]
 
 /** Most receipts of one settlement: as many as the contract takes in answer to a demand. */
@@ -113,12 +127,12 @@ export function openReceiptBook(store: Store): ReceiptBook {
     if (sum === 0n) unsettled.delete(user)
     else unsettled.set(user, sum)
   }
-  const open = store.all<{ user: string; fee_wei: string }>(
+  const unpaid = store.all<{ user: string; fee_wei: string }>(
     `SELECT compute_receipt.user AS user, fee_wei FROM compute_receipt
      LEFT JOIN compute_settlement ON compute_settlement.id = settlement
      WHERE settlement IS NULL OR state = 'open'`,
   )
-  for (const row of open) owe(row.user, BigInt(row.fee_wei))
+  for (const row of unpaid) owe(row.user, BigInt(row.fee_wei))
 
   function write(tx: StoreTx, { response, nonceAbove }: Waiting): BookedReceipt {
     const { user } = response
@@ -162,16 +176,36 @@ export function openReceiptBook(store: Store): ReceiptBook {
     for (const [user, own] of users) {
       for (let at = 0; at < own.length; at += RECEIPTS_PER_SETTLEMENT) {
         const part = own.slice(at, at + RECEIPTS_PER_SETTLEMENT)
-        tx.run(
-          "INSERT INTO compute_settlement (user, nonce, state) VALUES (?, ?, 'open')",
-          user,
-          part.at(-1)?.nonce ?? 0,
-        )
-        const id = tx.get<{ id: number }>('SELECT last_insert_rowid() AS id')?.id ?? 0
-        for (const { chat_id } of part)
-          tx.run('UPDATE compute_receipt SET settlement = ? WHERE chat_id = ?', id, chat_id)
+        open(tx, user, part)
       }
     }
+  }
+
+  function open(tx: StoreTx, user: string, part: readonly { chat_id: string; nonce: number }[]): number {
+    tx.run(
+      "INSERT INTO compute_settlement (user, nonce, state) VALUES (?, ?, 'open')",
+      user,
+      part.at(-1)?.nonce ?? 0,
+    )
+    const id = tx.get<{ id: number }>('SELECT last_insert_rowid() AS id')?.id ?? 0
+    for (const { chat_id } of part)
+      tx.run('UPDATE compute_receipt SET settlement = ? WHERE chat_id = ?', id, chat_id)
+    return id
+  }
+
+  /** Closes an open settlement; its receipts, if it was one. */
+  function shut(tx: StoreTx, settlementId: number): { user: string; fee_wei: string }[] {
+    const changed = tx.run(
+      "UPDATE compute_settlement SET state = 'closed', closed_ms = ? WHERE id = ? AND state = 'open'",
+      ...[Date.now(), settlementId],
+    )
+    if (changed === 0) return []
+    return tx.all('SELECT user, fee_wei FROM compute_receipt WHERE settlement = ?', settlementId)
+  }
+
+  const paid = (rows: readonly { user: string; fee_wei: string }[]) => {
+    for (const row of rows) owe(row.user, -BigInt(row.fee_wei))
+    return rows.length
   }
 
   return {
@@ -208,12 +242,32 @@ export function openReceiptBook(store: Store): ReceiptBook {
       store.run('UPDATE compute_settlement SET postponed_ms = ? WHERE id = ?', Date.now(), settlementId)
     },
 
+    waitingUsers: () =>
+      store
+        .all<{ user: string }>(
+          "SELECT DISTINCT user FROM compute_receipt WHERE settlement IS NULL AND fee_wei <> '0'",
+        )
+        .map(({ user }) => user),
+
+    closePassed: (user, nonce) =>
+      paid(
+        store.transaction((tx) => {
+          const rows = tx.all<{ chat_id: string; nonce: number }>(
+            `SELECT chat_id, nonce FROM compute_receipt
+             WHERE settlement IS NULL AND fee_wei <> '0' AND user = ? AND nonce <= ? ORDER BY nonce`,
+            ...[user, Number(nonce)],
+          )
+          return rows.length === 0 ? [] : shut(tx, open(tx, user, rows))
+        }),
+      ),
+
     openSettlements: (most) =>
       store.transaction((tx) => {
         assign(tx)
         return tx
           .all<{ id: number; user: string; nonce: number }>(
-            "SELECT id, user, nonce FROM compute_settlement WHERE state = 'open' ORDER BY postponed_ms, id LIMIT ?",
+            `SELECT id, user, nonce FROM compute_settlement WHERE state = 'open'
+             ORDER BY max(postponed_ms) OVER (PARTITION BY user), min(id) OVER (PARTITION BY user), nonce LIMIT ?`,
             most,
           )
           .map(settlementOf)
@@ -233,27 +287,36 @@ export function openReceiptBook(store: Store): ReceiptBook {
       return row && settlementOf(row)
     },
 
-    close(settlementId) {
-      const rows = store.transaction((tx) => {
-        const changed = tx.run(
-          "UPDATE compute_settlement SET state = 'closed' WHERE id = ? AND state = 'open'",
-          settlementId,
-        )
-        if (changed === 0) return []
-        return tx.all<{ user: string; fee_wei: string }>(
-          'SELECT user, fee_wei FROM compute_receipt WHERE settlement = ?',
-          settlementId,
-        )
-      })
-      for (const row of rows) owe(row.user, -BigInt(row.fee_wei))
-    },
+    close: (settlementId) => void paid(store.transaction((tx) => shut(tx, settlementId))),
+
+    giveUp: (settlementId, nonces) =>
+      void paid(
+        store.transaction((tx) => {
+          const rows = tx.all<{ chat_id: string; user: string; nonce: number }>(
+            `SELECT chat_id, compute_receipt.user AS user, compute_receipt.nonce AS nonce FROM compute_receipt
+             JOIN compute_settlement ON compute_settlement.id = settlement
+             WHERE settlement = ? AND state = 'open' ORDER BY nonce`,
+            settlementId,
+          )
+          const user = rows[0]?.user
+          if (user === undefined) return []
+          const isLost = ({ nonce }: { nonce: number }) => nonces.has(BigInt(nonce))
+          const [lost, kept] = [rows.filter(isLost), rows.filter((row) => !isLost(row))]
+          if (lost.length === 0) return []
+          if (kept.length === 0) return shut(tx, settlementId)
+          tx.run('UPDATE compute_receipt SET settlement = NULL WHERE settlement = ?', settlementId)
+          tx.run('DELETE FROM compute_settlement WHERE id = ?', settlementId)
+          open(tx, user, kept)
+          return shut(tx, open(tx, user, lost))
+        }),
+      ),
 
     prune: (beforeMs) =>
       store.transaction((tx) => {
-        const settled = "(SELECT id FROM compute_settlement WHERE state = 'closed')"
+        const settled = "(SELECT id FROM compute_settlement WHERE state = 'closed' AND closed_ms < ?)"
         const count = tx.run(
-          `DELETE FROM compute_receipt WHERE written_ms < ? AND (fee_wei = '0' OR settlement IN ${settled})`,
-          beforeMs,
+          `DELETE FROM compute_receipt WHERE settlement IN ${settled} OR (fee_wei = '0' AND written_ms < ?)`,
+          ...[beforeMs, beforeMs],
         )
         tx.run(
           `DELETE FROM compute_settlement WHERE state = 'closed'

@@ -29,7 +29,8 @@ export function admit(
   options: { caller: Caller; service: ListedService; worstWei: bigint; body: Uint8Array; idPrefix: string },
 ): AdmittedRequest {
   const { caller, service, worstWei, body, idPrefix } = options
-  const ticket = ctx.admission.enter(caller, { worstWei, service })
+  const { manifestRoot } = ctx.runtime.current().folder
+  const ticket = ctx.admission.enter(caller, { worstWei, service, manifestRoot })
   return {
     ticket,
     billed: {

@@ -3,14 +3,21 @@ import type { Store } from '../kernel/store.ts'
 
 export type SignedVoucher = { readonly voucher: Voucher; readonly signature: string }
 
+/** What a voucher must allow: the prices in force, and the manifest of the model that is served. */
+export type VoucherService = {
+  readonly inputPriceWei: bigint
+  readonly outputPriceWei: bigint
+  readonly manifestRoot: string | undefined
+}
+
 /** The newest voucher of each user that waits to be posted. */
 export type VoucherBook = {
   /** Keeps a voucher whose signature was checked, if its ceiling is above the one kept. */
   keep(signed: SignedVoucher): boolean
   find(user: string): SignedVoucher | undefined
   all(): SignedVoucher[]
-  /** The ceiling to count on: that of the chain, or of a voucher that can still be posted. */
-  ceilingWei(user: string, onChainWei: bigint): bigint
+  /** The ceiling to count on: that of the chain, or of a voucher that can still be posted and allows this service. */
+  ceilingWei(user: string, onChainWei: bigint, service: VoucherService): bigint
   /** Forgets it once the chain has it, or never will. */
   drop(user: string, ceilingWei: bigint): void
 }
@@ -28,8 +35,8 @@ const STEPS = [
    ) STRICT;`,
 ]
 
-/** A voucher that expires sooner than this may not make it to the chain. */
-const POSTING_SEC = 60
+/** What a user names that buys whatever model is served. */
+const ANY_MODEL = `0x${'00'.repeat(32)}`
 
 type Row = {
   user: string
@@ -42,7 +49,20 @@ type Row = {
   signature: string
 }
 
-export function openVoucherBook(store: Store): VoucherBook {
+/** Whether a voucher is for this service at its prices; the contract posts no other. */
+export function isVoucherFor(
+  { inputPriceWei, outputPriceWei, modelRoot }: Voucher,
+  service: VoucherService,
+): boolean {
+  const isAnyModel = modelRoot === ANY_MODEL || modelRoot.toLowerCase() === service.manifestRoot
+  return isAnyModel && inputPriceWei >= service.inputPriceWei && outputPriceWei >= service.outputPriceWei
+}
+
+/**
+ * Opens the book in the agent's database. A voucher counts until `spareSec` before it expires: an answer that was begun on it
+ * must end, and the voucher be posted, while it is valid.
+ */
+export function openVoucherBook(store: Store, { spareSec }: { spareSec: number }): VoucherBook {
   store.migrate('compute-vouchers', STEPS)
   const kept = new Map(
     store.all<Row>('SELECT * FROM compute_voucher').map((row) => [row.user, signedVoucher(row)]),
@@ -63,10 +83,11 @@ export function openVoucherBook(store: Store): VoucherBook {
     },
     find: (user) => kept.get(user),
     all: () => [...kept.values()],
-    ceilingWei(user, onChainWei) {
+    ceilingWei(user, onChainWei, service) {
       const voucher = kept.get(user)?.voucher
-      const isGood = voucher && Number(voucher.validUntilSec) > Date.now() / 1000 + POSTING_SEC
-      return isGood && voucher.ceilingWei > onChainWei ? voucher.ceilingWei : onChainWei
+      if (voucher === undefined || voucher.ceilingWei <= onChainWei) return onChainWei
+      const isTimely = Number(voucher.validUntilSec) > Date.now() / 1000 + spareSec
+      return isTimely && isVoucherFor(voucher, service) ? voucher.ceilingWei : onChainWei
     },
     drop(user, ceilingWei) {
       if (kept.get(user)?.voucher.ceilingWei !== ceilingWei) return

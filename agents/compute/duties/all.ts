@@ -13,7 +13,7 @@ import { withdrawEarnings } from './withdraw-earnings.ts'
 export function computeDuties(config: ComputeConfig): AnyDuty<ComputeContext>[] {
   return [
     answerDemand,
-    raiseCeiling,
+    raiseCeiling(config),
     settleFees(config),
     listService,
     releaseHeld,

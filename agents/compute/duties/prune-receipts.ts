@@ -2,6 +2,9 @@ import type { Duty } from '../../kernel/duty.ts'
 import type { ComputeConfig } from '../config.ts'
 import type { ComputeContext } from '../context.ts'
 
+/** By how much the clocks of machine and chain may differ. */
+const SPARE_SEC = 3600
+
 /** Forgets receipts that are settled and that nobody can demand any more. */
 export function pruneReceipts(config: ComputeConfig): Duty<{ beforeMs: number }, ComputeContext> {
   return {
@@ -9,11 +12,10 @@ export function pruneReceipts(config: ComputeConfig): Duty<{ beforeMs: number },
     everyBlocks: 256,
     local: true,
 
-    async due({ chain, held }) {
-      // The receipts of a fee that is held may be demanded.
-      if (held.open(1).length > 0) return []
+    async due({ chain }) {
+      // From when the chain had them on, they may be demanded this long.
       const { challengeSec, answerSec } = chain.computeTerms
-      const keepSec = Math.max(config.RECEIPT_KEEP_SEC, Number(challengeSec + answerSec))
+      const keepSec = Math.max(config.RECEIPT_KEEP_SEC, Number(challengeSec + answerSec) + SPARE_SEC)
       return [{ beforeMs: Date.now() - keepSec * 1000 }]
     },
 

@@ -1,54 +1,68 @@
-import { readInferenceAccount } from '../../../sdk/chain/compute.ts'
+import { readInferenceAccount, readPendingService } from '../../../sdk/chain/compute.ts'
 import { raiseCeilingCall } from '../../../sdk/chain/compute-calls.ts'
 import type { Duty } from '../../kernel/duty.ts'
+import { type ComputeConfig, voucherSpareSec } from '../config.ts'
 import type { ComputeContext } from '../context.ts'
 import { submit } from '../submit.ts'
+import { isSettlementDue } from './settle-fees.ts'
 
-/** A voucher is posted at the latest this long before it expires. */
-const SAFETY_SEC = 600n
 /** Reverts after which a voucher is of no use any more. */
 const USELESS = ['CeilingNotRaised', 'SignatureExpired', 'SignatureInvalid', 'NotVoucherProvider']
 
 type Ceiling = { user: string; ceilingWei: bigint }
 
-/** Posts the newest voucher of each user whose fees pass what the chain allows, or whose voucher is about to expire. */
-export const raiseCeiling: Duty<Ceiling, ComputeContext> = {
-  name: 'raise-ceiling',
-  local: true,
+/**
+ * Posts the newest voucher of each user whose fees pass what the chain allows, when they are about to be settled, the voucher
+ * to expire, or the service to change. One that nothing was served on is left to expire: posting costs the provider, and a
+ * voucher costs its user nothing.
+ */
+export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContext> {
+  const spareSec = BigInt(voucherSpareSec(config))
+  return {
+    name: 'raise-ceiling',
+    local: true,
 
-  async due(ctx) {
-    const nowSec = BigInt(Math.floor(Date.now() / 1000))
-    const options = { blockTag: ctx.head.number, signal: ctx.signal }
-    const checked = await Promise.all(
-      ctx.vouchers.all().map(async ({ voucher: { user, ceilingWei, validUntilSec } }) => {
-        const account = await readInferenceAccount(ctx.chain, { user, provider: ctx.self }, options)
-        if (account === undefined) return []
-        if (account.ceilingWei >= ceilingWei) {
-          ctx.vouchers.drop(user, ceilingWei)
-          return []
-        }
-        // The first voucher takes the pair out of open mode, so it never waits.
-        const owedWei = ctx.receipts.unsettledWei(user)
-        const isNeeded = account.ceilingWei === 0n || account.settledWei + owedWei > account.ceilingWei
-        return isNeeded || validUntilSec <= nowSec + SAFETY_SEC ? [{ user, ceilingWei }] : []
-      }),
-    )
-    return checked.flat()
-  },
+    async due(ctx) {
+      const { chain, self, receipts, vouchers, admission } = ctx
+      const kept = vouchers.all()
+      if (kept.length === 0) return []
+      const nowSec = BigInt(Math.floor(Date.now() / 1000))
+      const options = { blockTag: ctx.head.number, signal: ctx.signal }
+      const isChanging = (await readPendingService(chain, self, options)) !== undefined
+      const isSettling = isSettlementDue(config, ctx)
+      const checked = await Promise.all(
+        kept.map(async ({ voucher: { user, ceilingWei, validUntilSec } }) => {
+          const account = await readInferenceAccount(chain, { user, provider: self }, options)
+          if (validUntilSec <= nowSec || (account && account.ceilingWei >= ceilingWei))
+            vouchers.drop(user, ceilingWei)
+          if (account === undefined || vouchers.find(user) === undefined) return []
+          // The first voucher takes the pair out of open mode, so it never waits.
+          if (account.ceilingWei === 0n) return [{ user, ceilingWei }]
+          const owedWei = account.settledWei + receipts.unsettledWei(user)
+          const isUrgent = isChanging || validUntilSec <= nowSec + spareSec
+          const isOver = (sumWei: bigint) => sumWei > account.ceilingWei
+          const isNeeded =
+            (isSettling && isOver(owedWei)) || (isUrgent && isOver(owedWei + admission.reservedWei(user)))
+          return isNeeded ? [{ user, ceilingWei }] : []
+        }),
+      )
+      return checked.flat()
+    },
 
-  id: ({ user, ceilingWei }) => `ceiling-${user}-${ceilingWei}`,
+    id: ({ user, ceilingWei }) => `ceiling-${user}-${ceilingWei}`,
 
-  async perform({ user, ceilingWei }, ctx) {
-    const signed = ctx.vouchers.find(user)
-    if (signed?.voucher.ceilingWei !== ceilingWei) return
-    const receipt = await submit(ctx, {
-      ...raiseCeilingCall(ctx.chain, signed),
-      label: `ceiling-${user}-${ceilingWei}`,
-      done: USELESS,
-    })
-    ctx.accounts.forget(user)
-    ctx.vouchers.drop(user, ceilingWei)
-    if (receipt === null)
-      ctx.log.warn({ user, ceilingWei: String(ceilingWei) }, 'voucher is of no use on chain')
-  },
+    async perform({ user, ceilingWei }, ctx) {
+      const signed = ctx.vouchers.find(user)
+      if (signed?.voucher.ceilingWei !== ceilingWei) return
+      const receipt = await submit(ctx, {
+        ...raiseCeilingCall(ctx.chain, signed),
+        label: `ceiling-${user}-${ceilingWei}`,
+        done: USELESS,
+      })
+      ctx.accounts.forget(user)
+      ctx.vouchers.drop(user, ceilingWei)
+      if (receipt === null)
+        ctx.log.warn({ user, ceilingWei: String(ceilingWei) }, 'voucher is of no use on chain')
+    },
+  }
 }

@@ -1,8 +1,13 @@
 import { keccak256, toUtf8Bytes } from 'ethers'
-import { readInferenceAccount } from '../../../sdk/chain/compute.ts'
-import { previewSettlements, type SettlementClaim, settleCall } from '../../../sdk/chain/compute-calls.ts'
+import {
+  type PriceEpochView,
+  readInferenceAccount,
+  readPriceBound,
+  readPriceEpoch,
+} from '../../../sdk/chain/compute.ts'
+import { type SettlementClaim, settleCall, simulateSettlements } from '../../../sdk/chain/compute-calls.ts'
 import { decodeComputeEvent } from '../../../sdk/chain/compute-events.ts'
-import type { ReadOptions } from '../../../sdk/chain/read.ts'
+import { type ReadOptions, read } from '../../../sdk/chain/read.ts'
 import { requestsHash } from '../../../sdk/protocol/receipt.ts'
 import { inferenceDomain, signInferenceMessage } from '../../../sdk/protocol/voucher.ts'
 import type { Duty } from '../../kernel/duty.ts'
@@ -13,31 +18,47 @@ import { submit } from '../submit.ts'
 
 /** Settlements of one transaction: the contract's limit. */
 const MAX_SETTLEMENTS = 50
+/** A settlement may take this long to be mined. */
+const SENDING_SEC = 60n
 /** What cannot be settled is looked at again after this long. */
 const PAUSE_MS = 15_000
+
+/**
+ * Whether it is time. Receipts wait no longer than a quarter of what the contract allows: until then the user cannot take
+ * back what they cost, nor do prices change under them.
+ */
+export function isSettlementDue(
+  { SETTLE_INTERVAL_SEC, SETTLE_AMOUNT_WEI }: ComputeConfig,
+  { receipts, chain }: Pick<ComputeContext, 'receipts' | 'chain'>,
+): boolean {
+  const sinceMs = receipts.oldestUnsettledMs()
+  if (sinceMs === undefined) return false
+  const mostSec = Math.max(1, Math.floor(Number(chain.computeTerms.graceSec) / 4))
+  const isTime = Date.now() - sinceMs >= Math.min(SETTLE_INTERVAL_SEC, mostSec) * 1000
+  return isTime || receipts.totalUnsettledWei() >= SETTLE_AMOUNT_WEI
+}
 
 /**
  * Settles receipts by interval or amount. A settlement is written down with its receipts before anything is sent, and is
  * closed only when the account's nonce on chain has reached it: whatever is repeated after a kill, the nonce lets it
  * count once.
  */
-export function settleFees(config: ComputeConfig): Duty<{ sinceMs: number }, ComputeContext> {
+export function settleFees(config: ComputeConfig): Duty<'settle', ComputeContext> {
   let pausedUntilMs = 0
+  let isChecked = false
   return {
     name: 'settle-fees',
     local: true,
 
-    async due({ receipts }) {
-      if (Date.now() < pausedUntilMs) return []
-      const sinceMs = receipts.oldestUnsettledMs()
-      if (sinceMs === undefined) return []
-      const isTime = Date.now() - sinceMs >= config.SETTLE_INTERVAL_SEC * 1000
-      return isTime || receipts.totalUnsettledWei() >= config.SETTLE_AMOUNT_WEI ? [{ sinceMs }] : []
+    async due(ctx) {
+      return Date.now() >= pausedUntilMs && isSettlementDue(config, ctx) ? ['settle'] : []
     },
 
     id: () => 'settle-fees',
 
     async perform(_, ctx) {
+      if (!isChecked) await closePassed(ctx)
+      isChecked = true
       const open = ctx.receipts.openSettlements(MAX_SETTLEMENTS)
       ctx.crashPoint('settle-written')
       // Deep enough that no reorg takes back what is closed here.
@@ -67,22 +88,85 @@ export function settleFees(config: ComputeConfig): Duty<{ sinceMs: number }, Com
 
 /**
  * The claims that would be paid. What the contract would refuse stays open: a signer that is not acknowledged may be so
- * again later. What it would cut waits for a voucher that is about to be posted: the rest would be lost.
+ * again later. What it would cut waits for a voucher that is about to be posted: the rest would be lost. Later claims of the
+ * same user wait too, because their nonces would close the earlier ones.
  */
 async function payable(ctx: ComputeContext, rows: readonly SettlementRow[]): Promise<SettlementClaim[]> {
-  const claims = await Promise.all(rows.map((row) => claimOf(ctx, row)))
-  const statuses = await previewSettlements(ctx.chain, claims, { signal: ctx.signal })
+  const areProvable = await Promise.all(rows.map((row) => isProvable(ctx, row)))
+  const waiting = new Set(rows.filter((_, i) => !areProvable[i]).map(({ user }) => user))
+  const provable = rows.filter(({ user }) => !waiting.has(user))
+  const claims = await Promise.all(provable.map((row) => claimOf(ctx, row)))
+  const statuses = await simulateSettlements(ctx.chain, claims, { signal: ctx.signal })
   return claims.filter(({ user }, i) => {
+    if (waiting.has(user)) return false
     const status = statuses[i]
     if (status === 0) return true
     if (status === 1 && ctx.vouchers.find(user) === undefined) return true
-    const row = rows[i]
+    waiting.add(user)
+    const row = provable[i]
     if (row) ctx.receipts.postpone(row.id)
     if (status === 1) return false
     ctx.computeMetrics.settlements.inc({ status: Number(status) })
     ctx.log.warn({ user, status }, 'settlement would be refused')
     return false
   })
+}
+
+/**
+ * Whether the receipts would stand if their user demanded them. In open mode a receipt counts within the grace only: one that
+ * an outage has kept longer, under a price that has ended since, would cost the stake, and is given up.
+ */
+async function isProvable(ctx: ComputeContext, row: SettlementRow): Promise<boolean> {
+  const { chain, self: provider, signal, head } = ctx
+  const pair = { user: row.user, provider }
+  const [account, bound, block] = await Promise.all([
+    readInferenceAccount(chain, pair, { signal }),
+    readPriceBound(chain, pair, { signal }),
+    read(ctx.provider.getBlock(head.number), { signal }),
+  ])
+  if (account === undefined || account.ceilingWei > 0n) return true
+  const receipts = ctx.receipts.receiptsOf(row.id)
+  const atSec = BigInt(block?.timestamp ?? 0) + SENDING_SEC
+  const isGood = new Map<bigint, PriceEpochView | undefined>()
+  for (const priceEpoch of new Set(receipts.map((receipt) => receipt.priceEpoch))) {
+    const [own, next] = await Promise.all(
+      [priceEpoch, priceEpoch + 1n].map((epoch) =>
+        readPriceEpoch(chain, { provider, priceEpoch: epoch }, { signal }),
+      ),
+    )
+    const isOld = next !== undefined && next.fromSec + chain.computeTerms.graceSec <= atSec
+    isGood.set(priceEpoch, isOld ? undefined : own)
+  }
+  const lost = receipts.filter(({ inputUnits, outputUnits, feeWei, priceEpoch }) => {
+    const prices = isGood.get(priceEpoch)
+    if (prices === undefined) return true
+    const mostWei =
+      inputUnits * least(prices.inputPriceWei, bound.inputPriceWei) +
+      outputUnits * least(prices.outputPriceWei, bound.outputPriceWei)
+    return feeWei > mostWei
+  })
+  if (lost.length === 0) return true
+  // What is on its way to the chain must stay as it was signed.
+  if (ctx.sender.pendingCount() > 0) return false
+  const lostWei = String(lost.reduce((sum, { feeWei }) => sum + feeWei, 0n))
+  ctx.log.error({ user: row.user, receipts: lost.length, lostWei }, 'receipts are too old to be proved')
+  ctx.receipts.giveUp(row.id, new Set(lost.map(({ nonce }) => nonce)))
+  return false
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
+}
+
+/** A data folder that was restored from a copy knows receipts as unpaid that were settled since. */
+async function closePassed(ctx: ComputeContext): Promise<void> {
+  const blockTag = Math.max(0, ctx.head.number - ctx.config.CONFIRMATIONS)
+  for (const user of ctx.receipts.waitingUsers()) {
+    const pair = { user, provider: ctx.self }
+    const account = await readInferenceAccount(ctx.chain, pair, { blockTag, signal: ctx.signal })
+    const count = account === undefined ? 0 : ctx.receipts.closePassed(user, account.nonce)
+    if (count > 0) ctx.log.warn({ user, count }, 'receipts were settled before: this data folder is older')
+  }
 }
 
 /** Closes what the chain has; returns the rest. */

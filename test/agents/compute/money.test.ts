@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Wallet } from 'ethers'
 import { inferenceDomain, signInferenceMessage, type Voucher } from '../../../sdk/protocol/voucher.ts'
+import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
 import {
   type ComputeAgent,
@@ -43,7 +46,13 @@ describe("a provider's money", () => {
     })
     return BigInt(usage?.prompt_tokens ?? 0) * 1000n + BigInt(usage?.completion_tokens ?? 0) * 3000n
   }
+  const accountOf = async (user: Wallet) => {
+    const account = await agent.context.accounts.read(user.address)
+    assert.ok(account)
+    return account
+  }
   const settled = (user: Wallet) => world.inference.settledOf(user, provider.wallet)
+  const owed = (user: Wallet) => agent.context.receipts.unsettledWei(user.address)
   const isPaid = async () => agent.context.receipts.totalUnsettledWei() === 0n
 
   async function voucherOf(user: Wallet, ceilingWei: bigint, change: Partial<Voucher> = {}) {
@@ -112,6 +121,33 @@ describe("a provider's money", () => {
     assert.ok((await world.inference.ceilingOf(user, provider.wallet)) >= paidWei)
   })
 
+  it('error: a first voucher below what open mode owes: its fees would be lost', async () => {
+    const user = world.account(23)
+    await world.fund(user, provider.wallet.address)
+    const { admission } = agent.context
+    const caller = { user: user.address, account: await accountOf(user) }
+    const service = await agent.context.accounts.service()
+    const ticket = admission.enter(caller, { worstWei: 5000n, service, manifestRoot: undefined })
+    const low = await post(await voucherOf(user, 4999n))
+    assert.equal(low.status, 402)
+    assert.match(low.text, /"neededWei"|below the 5000 wei/)
+    assert.equal((await post(await voucherOf(user, 5000n))).status, 200)
+    ticket.release()
+  })
+
+  it('error: vouchers that end too soon to be posted, or later than numbers go', async () => {
+    const user = world.account(21)
+    const soon = BigInt(Math.floor(Date.now() / 1000) + 120)
+    const short = await post(await voucherOf(user, 10n ** 18n, { validUntilSec: soon }))
+    assert.match(short.text, /must be valid for more than/)
+    const long = await post(await voucherOf(user, 10n ** 18n, { validUntilSec: 2n ** 53n + 2n }))
+    assert.equal(long.status, 400)
+    assert.equal(
+      (await post(await voucherOf(user, 10n ** 18n, { validUntilSec: 2n ** 256n - 1n }))).status,
+      400,
+    )
+  })
+
   it('error: vouchers of others, for others, expired or too cheap', async () => {
     const user = world.account(21)
     const good = await voucherOf(user, 10n ** 18n)
@@ -155,5 +191,49 @@ describe("a provider's money", () => {
     const heldId = await world.inference.heldCount()
     await (await inference.demandReceipts(heldId)).wait()
     await mineUntil('the receipts hold', async () => (await world.inference.heldOf(heldId)).state === 3n)
+  })
+
+  it('behavior: a data folder restored from a copy bills nothing twice, and its receipts stand', async () => {
+    const user = world.account(24)
+    await world.fund(user, provider.wallet.address)
+    await agent.stop()
+    agent = await provider.start({ SETTLE_AMOUNT_WEI: String(10n ** 30n) })
+    await ask(user)
+    const firstWei = owed(user)
+    await agent.stop()
+    const copy = join(tempDir(), 'copy')
+    cpSync(provider.dataDir, copy, { recursive: true })
+    agent = await provider.start()
+    await mineUntil('the receipt is settled', async () => (await settled(user)) === firstWei)
+    await agent.stop()
+    rmSync(provider.dataDir, { recursive: true })
+    cpSync(copy, provider.dataDir, { recursive: true })
+    agent = await provider.start({ SETTLE_AMOUNT_WEI: String(10n ** 30n) })
+    assert.equal(owed(user), firstWei)
+    await ask(user)
+    const secondWei = owed(user) - firstWei
+    await agent.stop()
+    agent = await provider.start()
+    await mineUntil('the rest is settled', isPaid)
+    assert.equal(await settled(user), firstWei + secondWei)
+    const heldId = await world.inference.heldCount()
+    await (await world.inference.connect(user).demandReceipts(heldId)).wait()
+    await mineUntil('the receipts hold', async () => (await world.inference.heldOf(heldId)).state === 3n)
+  })
+
+  it('behavior: receipts that an outage kept beyond the grace are given up when they could cost the stake', async () => {
+    const user = world.account(25)
+    await world.fund(user, provider.wallet.address)
+    await agent.stop()
+    agent = await provider.start({ SETTLE_AMOUNT_WEI: String(10n ** 30n) })
+    await ask(user)
+    await agent.stop()
+    await (await world.inference.connect(user).setMaxPrice(provider.wallet, 1n, 1n)).wait()
+    await world.elapse(world.chain.computeTerms.graceSec + 1n)
+    const heldId = await world.inference.heldCount()
+    agent = await provider.start()
+    await mineUntil('nothing is claimed any more', isPaid)
+    assert.equal(await settled(user), 0n)
+    assert.equal(await world.inference.heldCount(), heldId)
   })
 })
