@@ -1,15 +1,5 @@
 import { type ChainCall, chainCall } from './chain-call.ts'
 import type { ComputeChain } from './compute-chain.ts'
-import { at, type ReadOptions, read } from './read.ts'
-
-/** The unit prices of an epoch, in wei, and when it begins; all zero when there is none. */
-export function readPriceAt(
-  { compute: { inference } }: ComputeChain,
-  { provider, priceEpoch }: { provider: string; priceEpoch: bigint },
-  options: ReadOptions = {},
-): Promise<{ inputPriceWei: bigint; outputPriceWei: bigint; fromSec: bigint }> {
-  return read(inference.priceAt(provider, priceEpoch, at(options)), options)
-}
 
 /** Accepts the signer of a provider's service. */
 export function acknowledgeSignerCall({ compute: { inference } }: ComputeChain, provider: string): ChainCall {

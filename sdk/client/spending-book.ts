@@ -106,7 +106,7 @@ const NO_TERMS: CeilingTerms = {
   validUntilSec: 0n,
 }
 /** A voucher that expires sooner than this may not make it to the chain. */
-const POSTING_SEC = 3600n
+const POSTING_SEC = 86_400n
 /** Nonces of answers under way that are remembered one by one. */
 const MAX_NONCES = 10_000
 

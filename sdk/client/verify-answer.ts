@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { readService } from '../chain/compute.ts'
-import { readPriceAt } from '../chain/compute-user.ts'
+import { readPriceEpoch, readService } from '../chain/compute.ts'
 import { type ErrorCode, errorCode, ZerogError } from '../protocol/errors.ts'
 import { modelHash, type Receipt } from '../protocol/receipt.ts'
 import { parseResponseText, responseSigner } from '../protocol/response-text.ts'
@@ -151,12 +150,15 @@ async function pricesOf(
   priceEpoch: bigint,
   signal: AbortSignal,
 ): Promise<UnitPrices> {
-  const prices = await readPriceAt(chain, { provider: offer.provider, priceEpoch }, { signal })
+  const prices = await readPriceEpoch(chain, { provider: offer.provider, priceEpoch }, { signal })
   const isWithin = (most: UnitPrices) =>
-    prices.inputPriceWei <= most.inputPriceWei && prices.outputPriceWei <= most.outputPriceWei
-  if (prices.fromSec > 0n && isWithin(offer)) return prices
+    prices !== undefined &&
+    prices.inputPriceWei <= most.inputPriceWei &&
+    prices.outputPriceWei <= most.outputPriceWei
+  if (prices !== undefined && isWithin(offer)) return prices
   const service = await readService(chain, offer.provider, { signal })
-  if (service?.priceEpoch === priceEpoch && maxPrice !== undefined && isWithin(maxPrice)) return prices
+  const isInForce = service?.priceEpoch === priceEpoch && maxPrice !== undefined && isWithin(maxPrice)
+  if (prices !== undefined && isInForce) return prices
   throw new ZerogError('INFERENCE_FEE_WRONG', 'the receipt names a price that does not hold', {
     meta: { provider: offer.provider, priceEpoch },
   })
