@@ -4,6 +4,7 @@ import { computeDoctorCommand } from './compute-doctor.ts'
 import { embedCommand } from './compute-embed.ts'
 import { fundCommand } from './compute-fund.ts'
 import { inferCommand } from './compute-infer.ts'
+import { proxyCommand } from './compute-proxy.ts'
 import { servicesCommand } from './compute-services.ts'
 import { withdrawFundsCommand } from './compute-withdraw.ts'
 
@@ -22,6 +23,7 @@ export function computeCommand(): Command {
     chatCommand,
     embedCommand,
     inferCommand,
+    proxyCommand,
     computeDoctorCommand,
   ])
     compute.addCommand(command())
