@@ -2,11 +2,47 @@ import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { PlainTensor, Tensors } from './worker/messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
+/** Tokens that one run takes, those that fill up the shorter rows among them. */
+const RUN_TOKENS = 4096
+
 /**
- * One unit vector per row of tokens: the graph's `sentence_embedding`, else the normalised mean of `last_hidden_state`.
- * Errors: COMPUTE_UNAVAILABLE, COMPUTE_INPUT_INVALID, ABORTED.
+ * One unit vector per row of tokens. Rows of about the same length run together: one long text must not make many short ones
+ * as dear for the machine as itself. Errors: COMPUTE_UNAVAILABLE, COMPUTE_INPUT_INVALID, ABORTED.
  */
 export async function embedTexts(
+  worker: WorkerProcess,
+  rows: readonly (readonly number[])[],
+  signal: AbortSignal,
+): Promise<Float32Array[]> {
+  const vectors: Float32Array[] = []
+  for (const group of groupsOf(rows)) {
+    const ids = group.map((row) => rows[row] ?? [])
+    const found = await embedTogether(worker, ids, signal)
+    for (const [i, row] of group.entries()) vectors[row] = found[i] ?? new Float32Array(0)
+  }
+  return vectors
+}
+
+/** Numbers of rows, in their order while they fit into one run, else by length. */
+function groupsOf(rows: readonly (readonly number[])[]): number[][] {
+  const lengthOf = (row: number) => Math.max(1, rows[row]?.length ?? 0)
+  const numbers = rows.map((_, row) => row)
+  const width = Math.max(...numbers.map(lengthOf))
+  if (rows.length * width <= RUN_TOKENS) return [numbers]
+  const groups: number[][] = []
+  for (const row of numbers.sort((a, b) => lengthOf(a) - lengthOf(b))) {
+    const group = groups.at(-1)
+    if (group && (group.length + 1) * lengthOf(row) <= RUN_TOKENS) group.push(row)
+    else groups.push([row])
+  }
+  return groups
+}
+
+/**
+ * One unit vector per row: the graph's `sentence_embedding`, else the normalised mean of `last_hidden_state`.
+ * Errors: COMPUTE_UNAVAILABLE, COMPUTE_INPUT_INVALID, ABORTED.
+ */
+async function embedTogether(
   worker: WorkerProcess,
   rows: readonly (readonly number[])[],
   signal: AbortSignal,

@@ -43,15 +43,21 @@ export function admit(
 }
 
 /** Aborts when the client goes away, the time is over or the agent stops. */
-export function requestSignal({ config, signal }: ComputeContext, reply: FastifyReply): AbortSignal {
+export function requestSignal(
+  { config, signal }: { config: Pick<ComputeContext['config'], 'REQUEST_TIMEOUT_MS'>; signal: AbortSignal },
+  reply: FastifyReply,
+): AbortSignal {
   const controller = new AbortController()
   const late = new ZerogError('TIMEOUT', `an answer may take ${config.REQUEST_TIMEOUT_MS} ms`)
   const timer = setTimeout(() => controller.abort(late), config.REQUEST_TIMEOUT_MS)
   const onStop = () => controller.abort(new ZerogError('COMPUTE_UNAVAILABLE', 'the provider is stopping'))
   signal.addEventListener('abort', onStop, { once: true })
+  // One that does not take its answer must not keep its place.
+  const lastTimer = setTimeout(() => reply.raw.destroy(), 2 * config.REQUEST_TIMEOUT_MS)
   // Fires once, at the end of every answer too.
   reply.raw.once('close', () => {
     clearTimeout(timer)
+    clearTimeout(lastTimer)
     signal.removeEventListener('abort', onStop)
     controller.abort(new ZerogError('ABORTED', 'the client went away'))
   })

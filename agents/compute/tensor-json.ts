@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { boundedList, boundedRecord } from './bounded-list.ts'
 import {
   type PlainTensor,
   TENSOR_TYPES,
@@ -11,15 +12,18 @@ import {
 
 const tensorSchema = z.strictObject({
   type: z.enum(TENSOR_TYPES, `one of ${TENSOR_TYPES.join(', ')}`).optional(),
-  dims: z.array(z.number().int().nonnegative()).max(16),
+  dims: boundedList(z.number().int().nonnegative(), 16),
   /** Numbers in row-major order (64-bit ones also as decimal texts), or base64 of their bytes, little-endian. */
-  data: z.union([z.string(), z.array(z.union([z.number(), z.string(), z.boolean()]))]),
+  data: z.custom<string | readonly unknown[]>(
+    (value) => typeof value === 'string' || Array.isArray(value),
+    'a list, or base64',
+  ),
 })
 
 /** Body of /v1/proxy/infer. */
 export const inferSchema = z.strictObject({
   model: z.string().max(256).optional(),
-  inputs: z.record(z.string().max(256), tensorSchema),
+  inputs: boundedRecord(tensorSchema, 64),
   /** How the outputs' data comes: a list of numbers, or base64. */
   encoding: z.enum(['json', 'base64'], 'json or base64').default('json'),
 })
@@ -102,30 +106,42 @@ function readTensor(spec: TensorSpec, given: InferBody['inputs'][string] | undef
   return { type, dims, data }
 }
 
-function fromList(
-  name: string,
-  type: TensorType,
-  list: readonly (number | string | boolean)[],
-): TensorValues {
+function fromList(name: string, type: TensorType, list: readonly unknown[]): TensorValues {
   if (type === 'float32' || type === 'float64') {
     const values = new ARRAYS[type](list.length)
     list.forEach((item, i) => {
-      if (typeof item !== 'number')
-        throw invalid(name, `holds ${JSON.stringify(item)} where a number belongs`)
+      if (typeof item !== 'number') throw invalid(name, `holds ${shown(item)} where a number belongs`)
       values[i] = item
     })
     return values
   }
   const [least, most] = RANGES[type] ?? [0n, 0n]
   const integers = list.map((item) => {
-    const isWhole = typeof item !== 'string' ? Number.isInteger(Number(item)) : /^-?\d{1,20}$/.test(item)
-    const value = isWhole ? BigInt(item) : undefined
+    const value = wholeOf(item)
     if (value === undefined || value < least || value > most)
-      throw invalid(name, `holds ${JSON.stringify(item)}, which is no ${type}`)
+      throw invalid(name, `holds ${shown(item)}, which is no ${type}`)
     return value
   })
   if (type === 'int64' || type === 'uint64') return new ARRAYS[type](integers)
   return new ARRAYS[type](integers.map(Number))
+}
+
+function wholeOf(item: unknown): bigint | undefined {
+  switch (typeof item) {
+    case 'boolean':
+      return item ? 1n : 0n
+    case 'number':
+      return Number.isInteger(item) ? BigInt(item) : undefined
+    case 'string':
+      return /^-?\d{1,20}$/.test(item) ? BigInt(item) : undefined
+    default:
+      return undefined
+  }
+}
+
+/** What was sent, short enough for a message. */
+function shown(item: unknown): string {
+  return typeof item === 'object' && item !== null ? 'an object' : (JSON.stringify(item)?.slice(0, 64) ?? '')
 }
 
 function fromBase64(name: string, type: TensorType, text: string): TensorValues {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { HttpServer } from '../kernel/http.ts'
 import { feeWei } from './billing.ts'
+import { boundedList } from './bounded-list.ts'
 import type { ComputeContext } from './context.ts'
 import { embedTexts } from './embed-texts.ts'
 import { admit, checkModel, readBody, requestSignal } from './request-steps.ts'
@@ -15,7 +16,10 @@ const MAX_TEXTS = 256
 const oneText = z.string().min(1)
 const embeddingsSchema = z.looseObject({
   model: z.string().max(256).optional(),
-  input: z.union([oneText.transform((text) => [text]), z.array(oneText).min(1).max(MAX_TEXTS)]),
+  input: z.union([
+    oneText.transform((text) => [text]),
+    boundedList(oneText, MAX_TEXTS).refine(({ length }) => length > 0, 'must not be empty'),
+  ]),
   encoding_format: z.enum(['float', 'base64'], 'float or base64').default('float'),
   dimensions: z.never('not supported').optional(),
 })
@@ -60,7 +64,10 @@ export function addTensorRoutes(server: HttpServer, ctx: ComputeContext): void {
     const body = readBody(request)
     const { model, inputs, encoding } = inferSchema.parse(parseJsonBody(body))
     checkModel(ctx, model)
-    const { worker } = ctx.runtime.current()
+    const { worker, kind } = ctx.runtime.current()
+    // A row of such a model may hold thousands of tokens, which are what it is paid by.
+    if (kind !== 'tensors')
+      throw new ZerogError('COMPUTE_MODEL_UNKNOWN', `the model served here is of the kind ${kind}`)
     const tensors = readTensors(inputs, worker.graph.inputs)
     const rows = rowsOf(tensors)
     return answer(reply, caller, body, {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { boundedList } from './bounded-list.ts'
 import type { ChatMessage } from './text-model.ts'
 
 /** A wish for text in the terms of the agent. */
@@ -20,7 +21,7 @@ const message = z.looseObject({
   role: z.string().min(1).max(32),
   content: z.union([
     z.string(),
-    z.array(textPart).transform((parts) => parts.map(({ text }) => text).join('')),
+    boundedList(textPart, 1024).transform((parts) => parts.map(({ text }) => text).join('')),
     z.null().transform(() => ''),
   ]),
 })
@@ -39,7 +40,7 @@ const settings = {
         .string()
         .min(1)
         .transform((one) => [one]),
-      z.array(z.string().min(1)).max(4),
+      boundedList(z.string().min(1), 4),
     ])
     .nullish(),
   stream: z.boolean().nullish(),
@@ -50,10 +51,10 @@ const settings = {
 }
 const chatSchema = z.looseObject({
   ...settings,
-  messages: z.array(message).min(1).max(1024),
+  messages: boundedList(message, 1024).refine(({ length }) => length > 0, 'must not be empty'),
   max_completion_tokens: z.number().int().positive().nullish(),
   logprobs: only(false),
-  tools: z.array(z.never('tools are not supported')).nullish(),
+  tools: z.tuple([], 'tools are not supported').nullish(),
   response_format: z.looseObject({ type: z.literal('text', 'only text is supported') }).nullish(),
 })
 const completionSchema = z.looseObject({
@@ -65,13 +66,27 @@ const completionSchema = z.looseObject({
   logprobs: only(0),
 })
 
+/** Most fields and lists of a body: millions of them would keep the agent from everybody else for seconds. */
+const MAX_FIELDS = 20_000
+const MAX_LISTS = 100_000
+
 /** Parses the JSON of a body. Throws BAD_REQUEST. */
 export function parseJsonBody(body: Uint8Array): unknown {
+  if (holdsMore(body, '":', MAX_FIELDS) || holdsMore(body, '[', MAX_LISTS))
+    throw new ZerogError('BAD_REQUEST', 'the body has too many fields or lists')
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch (cause) {
     throw new ZerogError('BAD_REQUEST', 'the body is not valid JSON', { cause })
   }
+}
+
+function holdsMore(body: Uint8Array, text: string, most: number): boolean {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  let count = 0
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1))
+    if (++count > most) return true
+  return false
 }
 
 /** Reads the body of /chat/completions. Throws a ZodError that names the field. */

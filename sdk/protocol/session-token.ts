@@ -35,6 +35,8 @@ export const SESSION_PREFIX = 'app-sk-'
 /** The id of tokens that cannot be revoked alone, and so live for a day at most. */
 export const EPHEMERAL_TOKEN_ID = 255
 export const MAX_EPHEMERAL_MS = 24 * 3600 * 1000
+/** By how much the clocks of user and provider may differ. */
+const MAX_SKEW_MS = 10 * 60 * 1000
 
 /** Longest token that is looked at. */
 const MAX_CHARS = 4096
@@ -111,7 +113,9 @@ export function sessionTokenFault(
   if (token.expiresAt !== 0 && token.expiresAt <= nowMs) return 'the API key has expired'
   if (token.tokenId === EPHEMERAL_TOKEN_ID) {
     const lifeMs = token.expiresAt - token.timestamp
-    if (token.expiresAt === 0 || lifeMs > MAX_EPHEMERAL_MS) return 'a session key lives for 24 hours at most'
+    const leftMs = token.expiresAt - nowMs
+    if (token.expiresAt === 0 || lifeMs > MAX_EPHEMERAL_MS || leftMs > MAX_EPHEMERAL_MS + MAX_SKEW_MS)
+      return 'a session key lives for 24 hours at most'
   }
   if (BigInt(token.generation) !== generation) return 'the API key was revoked with all others of its account'
   if (token.tokenId !== EPHEMERAL_TOKEN_ID && ((revokedBitmap >> BigInt(token.tokenId)) & 1n) === 1n)

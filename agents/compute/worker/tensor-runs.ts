@@ -29,16 +29,14 @@ export function createTensorRuns({
   onFailed,
 }: createTensorRuns.Options): TensorRuns {
   let waiting: TensorRun[] = []
-  const isFree = (specs: readonly InferenceSession.ValueMetadata[]) =>
-    specs.every((spec) => spec.isTensor && typeof spec.shape[0] === 'string')
-  const isBatched = isFree(session.inputMetadata) && isFree(session.outputMetadata)
+  const isBatched = hasBatch([...session.inputMetadata, ...session.outputMetadata])
 
   function takeBatch(): TensorRun[] {
     const [first] = waiting
     if (first === undefined) return []
     const batch = [first]
     let rows = rowsOf(first)
-    for (const run of isBatched ? waiting.slice(1) : []) {
+    for (const run of isBatched && isEven(first) ? waiting.slice(1) : []) {
       if (rows + rowsOf(run) > maxRows) break
       if (shapeKey(run) !== shapeKey(first)) continue
       batch.push(run)
@@ -94,8 +92,23 @@ export function createTensorRuns({
   }
 }
 
+/**
+ * Whether the first dimension of all inputs and outputs is one and the same, and named as a batch is. Others may be free too,
+ * as the length of a text is: requests joined along that would see each other.
+ */
+function hasBatch(specs: readonly InferenceSession.ValueMetadata[]): boolean {
+  const names = new Set(specs.map((spec) => (spec.isTensor ? spec.shape[0] : undefined)))
+  const [name] = names
+  return names.size === 1 && typeof name === 'string' && /batch|^[bn]$/i.test(name)
+}
+
 function rowsOf({ inputs }: TensorRun): number {
   return Object.values(inputs)[0]?.dims[0] ?? 1
+}
+
+/** All inputs have the same number of rows. */
+function isEven({ inputs }: TensorRun): boolean {
+  return new Set(Object.values(inputs).map(({ dims }) => dims[0])).size === 1
 }
 
 function shapeKey({ inputs }: TensorRun): string {

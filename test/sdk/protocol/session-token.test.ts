@@ -90,5 +90,8 @@ describe('sessionTokenFault', () => {
     assert.match(fault({}, { revokedBitmap: 1n << 7n }) ?? '', /revoked/)
     assert.match(fault({ tokenId: 255, expiresAt: 0 }) ?? '', /24 hours/)
     assert.match(fault({ tokenId: 255, expiresAt: NOW + 25 * 3_600_000 }) ?? '', /24 hours/)
+    const later = NOW + 365 * 24 * 3_600_000
+    const ahead = { timestamp: later, expiresAt: later + 3_600_000 }
+    assert.match(fault({ tokenId: 255, ...ahead }) ?? '', /24 hours/, 'a session that is dated ahead')
   })
 })
