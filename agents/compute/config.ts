@@ -90,6 +90,15 @@ export function voucherSpareSec({ REQUEST_TIMEOUT_MS }: Pick<ComputeConfig, 'REQ
   return Math.ceil(REQUEST_TIMEOUT_MS / 1000) + POSTING_SEC
 }
 
+/**
+ * The variables of the model's process. It reads files and requests of strangers: it is not told what the agent signs and
+ * connects with.
+ */
+export function workerVariables(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const isSecret = (name: string) => /KEY|PASSWORD|SECRET|TOKEN|_URL/i.test(name)
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isSecret(name)))
+}
+
 /** Makes sure that there is one model to serve. Error: CONFIG_INVALID. */
 export function withModel(env: ComputeEnv): ComputeConfig {
   const { MODEL_ID, MODEL_ROOT, MODEL_DIR } = env

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { workerVariables } from './config.ts'
 import type {
   ExecutionProvider,
   GenerateJob,
@@ -54,7 +55,7 @@ export async function startWorker(options: startWorker.Options): Promise<WorkerP
   const child = fork(new URL('./worker/main.js', import.meta.url), [], {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: withoutSecrets(process.env),
+    env: workerVariables(),
   })
   const listeners = new Map<number, Listener>()
   const { promise: ended, resolve: onEnded } = Promise.withResolvers<void>()
@@ -194,12 +195,6 @@ export async function startWorker(options: startWorker.Options): Promise<WorkerP
       await ended
     },
   }
-}
-
-/** The runtime reads files and requests of strangers: it is not told what the agent signs and connects with. */
-function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const isSecret = (name: string) => /KEY|PASSWORD|SECRET|TOKEN|_URL/i.test(name)
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !isSecret(name)))
 }
 
 /** A process that has just ended is told nothing; its `exit` says the rest. */
