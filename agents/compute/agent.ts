@@ -13,6 +13,8 @@ import { createBilling } from './billing.ts'
 import { type computeEnv, voucherSpareSec, withModel } from './config.ts'
 import type { ComputeContext } from './context.ts'
 import { computeDuties } from './duties/all.ts'
+import { openFreeBook } from './free-book.ts'
+import { createGateKeeper } from './gate-keeper.ts'
 import { openHeldBook } from './held-book.ts'
 import { createComputeMetrics } from './metrics.ts'
 import { startModelRuntime } from './model-runtime.ts'
@@ -28,6 +30,7 @@ const REQUESTS_PER_MINUTE = 600_000
 /** A compute provider's agent, for `runAgent` (a process of its own) or `startAgent`. Error: CONFIG_INVALID. */
 export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<ComputeContext> {
   const config = withModel(env)
+  const model = { id: config.MODEL_ID, root: config.MODEL_ROOT }
   const bookOf = (chainId: bigint) => loadAddressBookOf(chainId, config.ADDRESS_BOOK)
 
   return {
@@ -52,6 +55,12 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       const receipts = openReceiptBook(store)
       const vouchers = openVoucherBook(store, { spareSec: voucherSpareSec(config) })
       const accounts = createAccounts({ chain, provider: self, cacheMs: config.ACCOUNT_CACHE_MS, signal })
+      const gate = createGateKeeper({
+        ...{ chain, log, signal },
+        modelId: config.MODEL_ID,
+        maxFreeUnits: config.MAX_FREE_UNITS,
+        cacheMs: config.ACCOUNT_CACHE_MS,
+      })
       const admission = createAdmission({
         ...{ receipts, vouchers },
         maxRequests: config.QUEUE_REQUESTS,
@@ -67,10 +76,12 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
         openFolder: (abort) => openModelFolder({ config, chain, log, signal: abort }),
         onRestart: () => computeMetrics.restarts.inc(),
       })
-      void warnOfProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal, log })
+      void warnOfProblems(chain, { self, publicUrl: config.PUBLIC_URL, model, signal, log })
       return {
         ...kernel,
         ...{ config, chain, wallet, runtime, accounts, receipts, vouchers, admission, computeMetrics },
+        gate,
+        free: openFreeBook(store),
         held: openHeldBook(store),
         checkSession: createSessionCheck({ accounts, provider: self }),
         bill: createBilling({ receipts, wallet }),
@@ -96,9 +107,9 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
         },
         activeRequests: admission.active(),
         unsettledWei: receipts.totalUnsettledWei(),
-        problems: await readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }).catch(() => [
-          'the chain RPC does not answer',
-        ]),
+        problems: await readProblems(chain, { self, publicUrl: config.PUBLIC_URL, model, signal }).catch(
+          () => ['the chain RPC does not answer'],
+        ),
       }
     },
 

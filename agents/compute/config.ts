@@ -64,6 +64,11 @@ export const computeEnv = kernelEnv.extend({
     .describe(
       'An account is read from the chain again when older than this; a revoked key works no longer than ten times this',
     ),
+  MAX_FREE_UNITS: envInteger(0)
+    .default(100_000)
+    .describe(
+      "Units that one holder of a gated model's token gets free of charge in a quota period, at most: less when the model's owner grants less",
+    ),
   SETTLE_INTERVAL_SEC: envInteger(1).default(300).describe('Receipts are settled at least this often'),
   SETTLE_AMOUNT_WEI: envBigInt()
     .default(1_000_000_000_000_000_000n)

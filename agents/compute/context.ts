@@ -5,6 +5,8 @@ import type { Accounts } from './accounts.ts'
 import type { Admission } from './admission.ts'
 import type { Billing } from './billing.ts'
 import type { ComputeConfig } from './config.ts'
+import type { FreeBook } from './free-book.ts'
+import type { GateKeeper } from './gate-keeper.ts'
 import type { HeldBook } from './held-book.ts'
 import type { ComputeMetrics } from './metrics.ts'
 import type { ModelRuntime } from './model-runtime.ts'
@@ -20,6 +22,8 @@ export type ComputeParts = {
   readonly runtime: ModelRuntime
   readonly accounts: Accounts
   readonly checkSession: SessionCheck
+  readonly gate: GateKeeper
+  readonly free: FreeBook
   readonly receipts: ReceiptBook
   readonly vouchers: VoucherBook
   readonly held: HeldBook

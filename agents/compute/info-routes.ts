@@ -1,6 +1,7 @@
 import { getAddress, MaxUint256 } from 'ethers'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { ModelGate } from '../../sdk/chain/models.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { responseText } from '../../sdk/protocol/response-text.ts'
 import { inferenceDomain, inferenceSigner } from '../../sdk/protocol/voucher.ts'
@@ -46,6 +47,7 @@ export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
 
   async function models() {
     const service = await ctx.accounts.service().catch(() => undefined)
+    const gate = await ctx.gate.gate().catch(() => undefined)
     const served = runtime.state().state === 'ready' ? runtime.current() : undefined
     const inputPriceWei = service?.inputPriceWei ?? config.INPUT_PRICE_WEI
     const outputPriceWei = service?.outputPriceWei ?? config.OUTPUT_PRICE_WEI
@@ -69,6 +71,7 @@ export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
           tee_attested: false,
           provider_type: 'decentralized',
           manifest_root: served?.folder.manifestRoot ?? null,
+          gate: gate ? gateJson(gate) : null,
         },
       ],
     }
@@ -165,4 +168,14 @@ export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
       settledWei: account.settledWei,
     }
   })
+}
+
+function gateJson({ kind, token, tokenId, minBalance, freeUnits, quotaPeriodBlocks }: ModelGate) {
+  return {
+    ...{ kind, token },
+    token_id: String(tokenId),
+    min_balance: String(minBalance),
+    free_units: String(freeUnits),
+    quota_period_blocks: String(quotaPeriodBlocks),
+  }
 }

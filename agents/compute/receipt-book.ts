@@ -1,5 +1,6 @@
 import { modelHash, NO_TRACE, type Receipt } from '../../sdk/protocol/receipt.ts'
 import type { Store, StoreTx } from '../kernel/store.ts'
+import { type FreeUse, writeFreeUse } from './free-book.ts'
 
 /** A response as it was served and will be billed. Hashes without 0x in `text`, as its signature covers them. */
 export type ServedResponse = {
@@ -14,6 +15,8 @@ export type ServedResponse = {
   readonly priceEpoch: bigint
   readonly signature: string
   readonly signer: string
+  /** Units among them that nobody pays. */
+  readonly free?: FreeUse | undefined
 }
 
 export type BookedReceipt = ServedResponse & { readonly nonce: bigint }
@@ -150,6 +153,7 @@ export function openReceiptBook(store: Store): ReceiptBook {
       ...[response.inputUnits, response.outputUnits, String(response.feeWei), Number(response.priceEpoch)],
       ...[response.signature, response.signer, Date.now()],
     )
+    if (response.free !== undefined) writeFreeUse(tx, response.free)
     return { ...response, nonce: BigInt(nonce) }
   }
 

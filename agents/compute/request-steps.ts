@@ -3,9 +3,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { ListedService } from './accounts.ts'
 import type { Ticket } from './admission.ts'
-import type { BilledRequest } from './billing.ts'
+import { type BilledRequest, feeWei, paidUnits, type Units } from './billing.ts'
 import type { ComputeContext } from './context.ts'
 import type { Caller } from './session-check.ts'
+
+/** Names the token of an ERC-721 gate whose free units the request may use. */
+const TOKEN_ID_HEADER = 'x-gate-token-id'
 
 /** A request that was let in; its ticket must be released. */
 export type AdmittedRequest = { readonly billed: BilledRequest; readonly ticket: Ticket }
@@ -23,17 +26,46 @@ export function checkModel({ config }: ComputeContext, model: string | undefined
   throw new ZerogError('COMPUTE_MODEL_UNKNOWN', message, { meta: { param: 'model' } })
 }
 
-/** Lets a request in. Errors: those of `Admission.enter`. */
+/** The caller with what the model's gate leaves to it. Errors: those of `GateKeeper.pass`; BAD_REQUEST. */
+export async function passGate(
+  { gate }: ComputeContext,
+  caller: Caller,
+  { headers }: FastifyRequest,
+): Promise<Caller> {
+  const text = headers[TOKEN_ID_HEADER]
+  const isNumber = typeof text === 'string' && /^\d{1,78}$/.test(text)
+  const tokenId = isNumber ? BigInt(text) : undefined
+  if (text !== undefined && (tokenId === undefined || tokenId >= 1n << 256n))
+    throw new ZerogError('BAD_REQUEST', `${TOKEN_ID_HEADER} must be a token id in decimal`)
+  const quota = await gate.pass(caller.user, tokenId)
+  return { ...caller, quota }
+}
+
+/** Lets a request in whose units are at most `worst`. Errors: those of `Admission.enter`. */
 export function admit(
   ctx: ComputeContext,
-  options: { caller: Caller; service: ListedService; worstWei: bigint; body: Uint8Array; idPrefix: string },
+  options: { caller: Caller; service: ListedService; worst: Units; body: Uint8Array; idPrefix: string },
 ): AdmittedRequest {
-  const { caller, service, worstWei, body, idPrefix } = options
+  const { caller, service, worst, body, idPrefix } = options
   const { manifestRoot } = ctx.runtime.current().folder
-  const ticket = ctx.admission.enter(caller, { worstWei, service, manifestRoot })
+  const free = ctx.free.hold(caller.quota, worst.inputUnits + worst.outputUnits)
+  const worstWei = feeWei(service, paidUnits(worst, free.units))
+  let ticket: Ticket
+  try {
+    ticket = ctx.admission.enter(caller, { worstWei, service, manifestRoot })
+  } catch (error) {
+    free.release()
+    throw error
+  }
   return {
-    ticket,
+    ticket: {
+      release() {
+        ticket.release()
+        free.release()
+      },
+    },
     billed: {
+      free: free.use,
       ...{ caller, service },
       chatId: idPrefix + randomBytes(16).toString('hex'),
       model: ctx.config.MODEL_ID,

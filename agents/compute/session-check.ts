@@ -7,9 +7,14 @@ import {
   verifySessionToken,
 } from '../../sdk/protocol/session-token.ts'
 import type { Accounts } from './accounts.ts'
+import type { FreeQuota } from './free-book.ts'
 
-/** Who asks, and the account that pays. */
-export type Caller = { readonly user: string; readonly account: InferenceAccount }
+/** Who asks, and the account that pays; with the free quota that the model's gate leaves to it. */
+export type Caller = {
+  readonly user: string
+  readonly account: InferenceAccount
+  readonly quota?: FreeQuota | undefined
+}
 
 /** Says who sends a request. Errors: UNAUTHORIZED; COMPUTE_BALANCE_TOO_LOW without an account; FORBIDDEN. */
 export type SessionCheck = (authorization: string | undefined) => Promise<Caller>

@@ -3,11 +3,10 @@ import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { HttpServer } from '../kernel/http.ts'
-import { feeWei } from './billing.ts'
 import { boundedList } from './bounded-list.ts'
 import type { ComputeContext } from './context.ts'
 import { embedTexts } from './embed-texts.ts'
-import { admit, checkModel, readBody, requestSignal } from './request-steps.ts'
+import { admit, checkModel, passGate, readBody, requestSignal } from './request-steps.ts'
 import type { Caller } from './session-check.ts'
 import { inferSchema, readTensors, rowsOf, writeTensors } from './tensor-json.ts'
 import { parseJsonBody } from './text-request.ts'
@@ -39,12 +38,13 @@ export function addTensorRoutes(server: HttpServer, ctx: ComputeContext): void {
     const body = readBody(request)
     const { model, input, encoding_format } = embeddingsSchema.parse(parseJsonBody(body))
     checkModel(ctx, model)
+    const guest = await passGate(ctx, caller, request)
     const { kind, text, worker } = ctx.runtime.current()
     if (kind !== 'embedding' || text === undefined)
       throw new ZerogError('COMPUTE_MODEL_UNKNOWN', `the model served here is of the kind ${kind}`)
     const rows = input.map((one) => text.encodeText(one))
     const tokens = rows.reduce((sum, ids) => sum + ids.length, 0)
-    return answer(reply, caller, body, {
+    return answer(reply, guest, body, {
       ...{ route: 'embeddings', idPrefix: 'emb-', units: { inputUnits: tokens, outputUnits: 0 } },
       run: async (signal) => {
         const vectors = await embedTexts(worker, rows, signal)
@@ -64,13 +64,14 @@ export function addTensorRoutes(server: HttpServer, ctx: ComputeContext): void {
     const body = readBody(request)
     const { model, inputs, encoding } = inferSchema.parse(parseJsonBody(body))
     checkModel(ctx, model)
+    const guest = await passGate(ctx, caller, request)
     const { worker, kind } = ctx.runtime.current()
     // A row of such a model may hold thousands of tokens, which are what it is paid by.
     if (kind !== 'tensors')
       throw new ZerogError('COMPUTE_MODEL_UNKNOWN', `the model served here is of the kind ${kind}`)
     const tensors = readTensors(inputs, worker.graph.inputs)
     const rows = rowsOf(tensors)
-    return answer(reply, caller, body, {
+    return answer(reply, guest, body, {
       ...{ route: 'infer', idPrefix: 'infer-', units: { inputUnits: rows, outputUnits: rows } },
       run: async (signal) => {
         const outputs = writeTensors(await worker.run(tensors, signal), encoding)
@@ -90,7 +91,7 @@ export function addTensorRoutes(server: HttpServer, ctx: ComputeContext): void {
     const { billed, ticket } = admit(ctx, {
       caller,
       service,
-      worstWei: feeWei(service, units),
+      worst: units,
       body,
       idPrefix,
     })

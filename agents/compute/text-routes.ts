@@ -2,12 +2,18 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { HttpServer } from '../kernel/http.ts'
-import { feeWei } from './billing.ts'
 import type { ComputeContext } from './context.ts'
 import { createEventStream, DONE, eventText } from './event-stream.ts'
 import type { ServedModel } from './model-runtime.ts'
 import { asComputeError, openAiError } from './openai-error.ts'
-import { type AdmittedRequest, admit, checkModel, readBody, requestSignal } from './request-steps.ts'
+import {
+  type AdmittedRequest,
+  admit,
+  checkModel,
+  passGate,
+  readBody,
+  requestSignal,
+} from './request-steps.ts'
 import { chatForm, completionForm, type TextForm } from './text-form.ts'
 import type { TextModel } from './text-model.ts'
 import { parseChat, parseCompletion, parseJsonBody, type TextRequest } from './text-request.ts'
@@ -35,7 +41,8 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
       const body = readBody(request)
       const wish = parse(parseJsonBody(body))
       checkModel(ctx, wish.model)
-      return answer({ request, reply, body, wish, form, caller })
+      const guest = await passGate(ctx, caller, request)
+      return answer({ request, reply, body, wish, form, caller: guest })
     })
   }
 
@@ -60,9 +67,9 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
       )
     const maxTokens = Math.min(wish.maxTokens ?? ctx.config.DEFAULT_MAX_TOKENS, room)
     const service = await ctx.accounts.service()
-    const worstWei = feeWei(service, { inputUnits: promptIds.length, outputUnits: maxTokens })
+    const worst = { inputUnits: promptIds.length, outputUnits: maxTokens }
     const isChat = 'messages' in wish.prompt
-    const admitted = admit(ctx, { caller, service, worstWei, body, idPrefix: isChat ? 'chatcmpl-' : 'cmpl-' })
+    const admitted = admit(ctx, { caller, service, worst, body, idPrefix: isChat ? 'chatcmpl-' : 'cmpl-' })
     try {
       const signal = requestSignal(ctx, reply)
       const form = options.form({
