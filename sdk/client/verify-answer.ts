@@ -63,7 +63,7 @@ const signedSchema = z.object({
 
 /**
  * Holds an answer against its signature and receipt: the signed hashes are those of the bytes sent and received, the service's signer on chain
- * signed them, the model is the one asked for, the fee is the units' at the price on chain, and neither signature nor nonce was used before.
+ * signed them, the model is the one asked for, the fee is at most the units' at the price on chain, and neither signature nor nonce was used before.
  * How many units a prompt has is the provider's count; it is held against a bound.
  *
  * Errors: INFERENCE_UNVERIFIED, and those of {@link LIES}; RPC_UNREACHABLE; TIMEOUT; ABORTED.
@@ -95,8 +95,9 @@ export async function verifyAnswer(
     throw lie('INFERENCE_MODEL_DIFFERS', `the answer is not of the model ${offer.model}`)
 
   const { inputPriceWei, outputPriceWei } = await pricesOf(context, offer, receipt.priceEpoch, signal)
-  if (receipt.feeWei !== receipt.inputUnits * inputPriceWei + receipt.outputUnits * outputPriceWei)
-    throw lie('INFERENCE_FEE_WRONG', 'the fee is not that of the units at the price on chain')
+  // A model's gate may give units for nothing.
+  if (receipt.feeWei > receipt.inputUnits * inputPriceWei + receipt.outputUnits * outputPriceWei)
+    throw lie('INFERENCE_FEE_WRONG', 'the fee is above that of the units at the price on chain')
   if (receipt.inputUnits > BigInt(bound.inputUnits) || receipt.outputUnits > BigInt(bound.outputUnits))
     throw lie('INFERENCE_FEE_WRONG', 'the receipt counts more units than the request can have')
   const isSame =

@@ -361,6 +361,26 @@ export const ERROR_CODES = {
     402,
     77,
   ),
+  JOB_UNKNOWN: row('There is no job with this number', 'Check the number; it may not be mined yet', 404, 66),
+  JOB_UNTAKEN: row(
+    'Nobody took the job before its deadline',
+    'The money is back; offer more or a later deadline',
+    410,
+    69,
+  ),
+  JOB_LATE: row(
+    'The job was not done in time',
+    "Price and the provider's bond are with the client; submit it again",
+    410,
+    69,
+  ),
+  JOB_REFUNDED: row('The job was taken back, or decided for the client', 'The money is back', 410, 69),
+  JOB_OUTPUT_INVALID: row(
+    "A job's output is not what was asked for",
+    'It is disputed; wait for the arbiter',
+    422,
+    65,
+  ),
 } as const satisfies Record<string, ErrorRow>
 
 /** A stable code of {@link ERROR_CODES}. */
