@@ -63,6 +63,7 @@ export function withInference<A extends unknown[], O extends InferenceChoice>(
   return withComputeSession(async (session: ComputeSession, output: Output, args: A, options: O) => {
     const { chain, signal } = session
     const wallet = requireWallet(session)
+    const limits = maxPriceOf(options)
     const folder = join(homedir(), '.zerog', 'inference', `${chain.chainId}-${wallet.address.toLowerCase()}`)
     const store = await openAccount(folder, output, signal)
     try {
@@ -72,7 +73,7 @@ export function withInference<A extends unknown[], O extends InferenceChoice>(
         onEvent: (event) => noteEvent(output, event),
         ...(options.maxSpend === undefined ? {} : { maxSpendWei: options.maxSpend }),
         ...(options.deposit === undefined ? {} : { depositWei: options.deposit }),
-        ...maxPriceOf(options),
+        ...limits,
       })
       try {
         await handler({ ...session, wallet, inference, folder, store }, output, args, options)
@@ -87,10 +88,12 @@ export function withInference<A extends unknown[], O extends InferenceChoice>(
   })
 }
 
+/** One maximum alone would leave the other open, and accounts are set to both. Errors: BAD_REQUEST. */
 function maxPriceOf({ maxInputPrice, maxOutputPrice }: InferenceChoice) {
   if (maxInputPrice === undefined && maxOutputPrice === undefined) return {}
-  const any = (1n << 96n) - 1n
-  return { maxPrice: { inputPriceWei: maxInputPrice ?? any, outputPriceWei: maxOutputPrice ?? any } }
+  if (maxInputPrice === undefined || maxOutputPrice === undefined)
+    throw new ZerogError('BAD_REQUEST', 'give --max-input-price and --max-output-price together')
+  return { maxPrice: { inputPriceWei: maxInputPrice, outputPriceWei: maxOutputPrice } }
 }
 
 /** Where a proxy says that it has an account in use. */

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { text } from 'node:stream/consumers'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { parseEnv } from 'node:util'
 import { parseEther, Wallet } from 'ethers'
+import OpenAI from 'openai'
+import { depositFundCall, transferFundCall } from '../../sdk/chain/ledger.ts'
 import {
   type ComputeWorld,
   modelDir,
@@ -11,7 +16,7 @@ import {
   type WorldProvider,
 } from '../agents/compute/compute-world.ts'
 import { at } from '../support/content.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort, type RunningProcess } from '../support/processes.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { until } from '../support/until.ts'
 import { type CliRun, type RunningCli, runZerog, startZerog } from '../support/zerog-cli.ts'
@@ -19,25 +24,35 @@ import { type CliRun, type RunningCli, runZerog, startZerog } from '../support/z
 const MINUTE_MS = 60_000
 const CHAT = 'zerog/chat-mini'
 const DIGITS = 'zerog/digits'
+const EMBED = 'zerog/embed-mini'
 
 let world: ComputeWorld
 let chat: WorldProvider
 let digits: WorldProvider
+let embed: WorldProvider
 let folder: string
 let user: Wallet
+/** Has an account at the chat provider, and nothing else in compute. */
+let asker: Wallet
 
 before(
   async () => {
     folder = tempDir()
     world = await startComputeWorld()
     user = world.account(20)
+    asker = world.account(21)
     chat = await world.addProvider(0, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat') })
     digits = await world.addProvider(1, { MODEL_ID: DIGITS, MODEL_DIR: modelDir('digits') })
-    await Promise.all([chat.start(), digits.start()])
-    await until('both services are listed', async () => {
+    embed = await world.addProvider(3, { MODEL_ID: EMBED, MODEL_DIR: modelDir('embed') })
+    const all = [chat, digits, embed]
+    await Promise.all(all.map((provider) => provider.start()))
+    await until('all services are listed', async () => {
       await world.anvil.mine(1)
-      return (await chat.isListed()) && (await digits.isListed())
+      return (await Promise.all(all.map((provider) => provider.isListed()))).every(Boolean)
     })
+    const amountWei = parseEther('0.5')
+    await world.send(asker, depositFundCall(world.chain, amountWei))
+    await world.send(asker, transferFundCall(world.chain, { provider: chat.wallet.address, amountWei }))
   },
   { timeout: 4 * MINUTE_MS },
 )
@@ -71,7 +86,7 @@ describe('zerog compute services, fund, withdraw', () => {
 
   it('services: all of them, or those of a model or kind', async () => {
     const all = await zerogOk<Services>(['compute', 'services'])
-    assert.deepEqual(all.services.map(({ model }) => model).sort(), [CHAT, DIGITS])
+    assert.deepEqual(all.services.map(({ model }) => model).sort(), [CHAT, DIGITS, EMBED])
     for (const args of [
       ['--model', DIGITS],
       ['--kind', 'tensor'],
@@ -155,6 +170,329 @@ describe('zerog compute services, fund, withdraw', () => {
   })
 })
 
+type Answer = {
+  verified: boolean
+  provider: string
+  feeWei: string
+  usage: { inputUnits: number; outputUnits: number }
+  failures: { provider: string; code: string }[]
+}
+
+const ask = (args: readonly string[]) => zerog(args, { PRIVATE_KEY: asker.privateKey })
+const askOk = <T>(args: readonly string[]) => zerogOk<T>(args, { PRIVATE_KEY: asker.privateKey })
+
+const feeOf = ({ usage }: Answer) => String(usage.inputUnits * 1000 + usage.outputUnits * 3000)
+
+describe('zerog compute chat, embed, infer', () => {
+  const STORY = ['compute', 'chat', 'Tell me a story about a fox.', '--temperature', '0']
+
+  it('chat: one answer, verified, at the price of its tokens', async () => {
+    const answer = await askOk<Answer & { text: string; finish: string }>(STORY)
+    assert.match(answer.text, /fox/)
+    assert.deepEqual([answer.verified, answer.provider, answer.finish], [true, chat.wallet.address, 'stop'])
+    assert.equal(answer.feeWei, feeOf(answer))
+    const env = { ...chainEnv(), PRIVATE_KEY: asker.privateKey }
+    const words = await runZerog(STORY, { cwd: folder, env })
+    assert.deepEqual([words.code, words.stdout], [0, `${answer.text}\n`], words.stderr)
+    assert.match(words.stderr, new RegExp(`verified +${CHAT} by ${chat.wallet.address}\ncost +\\d+`))
+    const short = await askOk<{ finish: string; usage: Answer['usage'] }>([...STORY, '--max-tokens', '5'])
+    assert.deepEqual([short.finish, short.usage.outputUnits], ['length', 5])
+  })
+
+  it('embed: as many vectors as texts, from arguments or lines; a deposit only where it is allowed', async () => {
+    const texts = ['a fox in the forest', 'a fox in the wood', 'the price of steel']
+    const poor = await ask(['compute', 'embed', ...texts])
+    assert.deepEqual([poor.errorCode(), poor.code], ['INSUFFICIENT_FUNDS', 77], poor.stderr)
+    assert.match(poor.stderr, /--deposit/)
+    const { vectors, verified } = await askOk<Answer & { vectors: number[][] }>([
+      ...['compute', 'embed', ...texts, '--deposit', '0.1'],
+    ])
+    assert.equal(verified, true)
+    const dot = (a: number, b: number) =>
+      at(vectors, a).reduce((sum, value, i) => sum + value * (at(vectors, b)[i] ?? 0), 0)
+    assert.ok(dot(0, 1) > dot(0, 2), 'what means the same is nearer')
+  })
+
+  it('infer: digits from a picture and from numbers', async () => {
+    const held = JSON.parse(readFileSync(join(modelDir('digits'), 'heldout.json'), 'utf8')) as {
+      images: number[][]
+      labels: number[]
+    }
+    const image = at(held.images, 0).flat()
+    writeFileSync(join(folder, 'digit.pgm'), Buffer.concat([Buffer.from('P5 8 8 16\n'), Buffer.from(image)]))
+    writeFileSync(
+      join(folder, 'digits.json'),
+      JSON.stringify([image, image].map((one) => one.map((v) => v / 16))),
+    )
+    type Inferred = Answer & { outputs: Record<string, { dims: number[]; data: number[] }> }
+    const rows = async (file: string) => {
+      const { outputs, feeWei } = await askOk<Inferred>(['compute', 'infer', file, '--deposit', '0.1'])
+      const { dims, data } = at(Object.values(outputs), 0)
+      const best = Array.from({ length: dims[0] ?? 0 }, (_, row) => {
+        const own = data.slice(row * 10, row * 10 + 10)
+        return own.indexOf(Math.max(...own))
+      })
+      return { best, feeWei }
+    }
+    const label = at(held.labels, 0)
+    assert.deepEqual(await rows('digit.pgm'), { best: [label], feeWei: '4000' })
+    assert.deepEqual(await rows('digits.json'), { best: [label, label], feeWei: '8000' })
+  })
+
+  const refusals: [name: string, args: string[], code: string, exit: number][] = [
+    ['chat: a model that nobody serves', ['chat', 'hi', '--model', 'none'], 'INFERENCE_NO_PROVIDER', 69],
+    ['chat: an empty prompt', ['chat', ' '], 'BAD_REQUEST', 64],
+    ['chat: no tokens', ['chat', 'hi', '--max-tokens', '0'], 'BAD_REQUEST', 64],
+    ['chat: too hot', ['chat', 'hi', '--temperature', '3'], 'BAD_REQUEST', 64],
+    ['chat: half a price', ['chat', 'hi', '--max-input-price', '1wei'], 'BAD_REQUEST', 64],
+    [
+      'chat: nobody is so cheap',
+      ['chat', 'hi', '--max-input-price', '1wei', '--max-output-price', '1wei'],
+      'INFERENCE_NO_PROVIDER',
+      69,
+    ],
+    [
+      'chat: a limit',
+      ['chat', 'hi', '--max-tokens', '1000000', '--max-spend', '1wei'],
+      'INFERENCE_LIMIT_REACHED',
+      77,
+    ],
+    ['embed: nothing', ['embed'], 'BAD_REQUEST', 64],
+    ['infer: no file', ['infer', 'nowhere.npy'], 'FILE_MISSING', 66],
+    ['infer: the wrong shape', ['infer', 'three.json'], 'COMPUTE_INPUT_INVALID', 65],
+  ]
+  for (const [name, args, code, exit] of refusals) {
+    it(`error: ${name}`, async () => {
+      writeFileSync(join(folder, 'three.json'), '[1, 2, 3]')
+      const run = await ask(['compute', ...args])
+      assert.deepEqual([run.errorCode(), run.code], [code, exit], run.stderr)
+    })
+  }
+})
+
+describe('zerog compute proxy', () => {
+  const STORY = {
+    model: CHAT,
+    messages: [{ role: 'user' as const, content: 'Tell me a story about a fox.' }],
+    temperature: 0,
+  }
+  let proxy: RunningCli
+  let url: string
+  let apiKey: string
+  let client: OpenAI
+
+  before(async () => {
+    await start(['--day-limit', '0.1'])
+  })
+  after(async () => {
+    proxy?.kill('SIGTERM')
+    await proxy?.done
+  })
+
+  async function start(more: readonly string[]): Promise<void> {
+    const env = { ...chainEnv(), PRIVATE_KEY: asker.privateKey }
+    proxy = startZerog(['compute', 'proxy', '--port', '0', '--deposit', '1', '--json', ...more], {
+      cwd: folder,
+      env,
+    })
+    let ended = false
+    void proxy.done.then(() => {
+      ended = true
+    })
+    await until('the proxy listens', () => ended || proxy.stdout().trimEnd().endsWith('}'))
+    const made = JSON.parse(proxy.stdout()) as { url: string; apiKey?: string }
+    url = made.url
+    apiKey = made.apiKey ?? apiKey
+    client = new OpenAI({ baseURL: url, apiKey, maxRetries: 0, timeout: MINUTE_MS })
+  }
+
+  async function restart(): Promise<void> {
+    proxy.kill('SIGINT')
+    assert.equal((await proxy.done).code, 0)
+    await start([])
+  }
+
+  it('default: the unmodified openai client: models, chat plain and streaming, completions, embeddings', async () => {
+    const models = await client.models.list()
+    assert.deepEqual(models.data.map(({ id }) => id).sort(), [CHAT, DIGITS, EMBED])
+    assert.equal((await client.models.retrieve(CHAT)).id, CHAT)
+
+    const { data: whole, response } = await client.chat.completions.create(STORY).withResponse()
+    assert.equal(response.headers.get('x-zerog-provider'), chat.wallet.address)
+    assert.equal(response.headers.get('x-zerog-verified'), 'true')
+    const text = at(whole.choices, 0).message.content
+    assert.match(text ?? '', /fox/)
+    assert.ok((whole.usage?.completion_tokens ?? 0) > 10)
+
+    const stream = await client.chat.completions.create({
+      ...{ ...STORY, stream: true as const },
+      stream_options: { include_usage: true },
+    })
+    let streamed = ''
+    let usage: unknown
+    let finish: unknown
+    for await (const chunk of stream) {
+      streamed += chunk.choices[0]?.delta.content ?? ''
+      finish = chunk.choices[0]?.finish_reason ?? finish
+      usage = chunk.usage ?? usage
+    }
+    assert.deepEqual([streamed, finish, usage], [text, 'stop', whole.usage])
+
+    const completion = await client.completions.create({
+      ...{ model: CHAT, prompt: 'Once upon a time', max_tokens: 8, temperature: 0 },
+    })
+    assert.equal(completion.usage?.completion_tokens, 8)
+    const { data: vectors } = await client.embeddings.create({ model: EMBED, input: ['fox', 'steel'] })
+    assert.deepEqual(
+      vectors.map(({ index, embedding }) => [index, embedding.length > 100]),
+      [
+        [0, true],
+        [1, true],
+      ],
+    )
+  })
+
+  it('behavior: while it runs, other commands say where it is', async () => {
+    const busy = await ask(['compute', 'chat', 'hi'])
+    assert.equal(busy.errorCode(), 'DATA_DIR_IN_USE', busy.stderr)
+    assert.ok(busy.stderr.includes(url))
+  })
+
+  const wrong: [name: string, attempt: (openai: OpenAI) => Promise<unknown>, status: number, code: string][] =
+    [
+      [
+        'another key',
+        () => new OpenAI({ baseURL: url, apiKey: 'sk-zerog-x', maxRetries: 0 }).models.list(),
+        401,
+        'UNAUTHORIZED',
+      ],
+      [
+        'an unknown model',
+        (openai) => openai.chat.completions.create({ ...STORY, model: 'none' }),
+        404,
+        'COMPUTE_MODEL_UNKNOWN',
+      ],
+      [
+        'a model of another kind',
+        (openai) => openai.chat.completions.create({ ...STORY, model: EMBED }),
+        404,
+        'COMPUTE_MODEL_UNKNOWN',
+      ],
+      [
+        'no messages',
+        (openai) => openai.chat.completions.create({ ...STORY, messages: [] }),
+        400,
+        'BAD_REQUEST',
+      ],
+      [
+        'negative max_tokens',
+        (openai) => openai.chat.completions.create({ ...STORY, max_tokens: -1 }),
+        400,
+        'BAD_REQUEST',
+      ],
+      [
+        'more than the day has left',
+        (openai) => openai.chat.completions.create({ ...STORY, max_tokens: 10 ** 14 }),
+        402,
+        'INFERENCE_LIMIT_REACHED',
+      ],
+      ['an unknown route', (openai) => openai.get('/nothing'), 404, 'NOT_FOUND'],
+      ['no JSON', () => post('{'), 400, 'BAD_REQUEST'],
+      ['too large a body', () => announce(9 << 20), 413, 'BODY_TOO_LARGE'],
+    ]
+  async function post(body: string): Promise<void> {
+    const response = await fetch(`${url}/chat/completions`, {
+      ...{ method: 'POST', body, signal: AbortSignal.timeout(MINUTE_MS) },
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+    })
+    throw failure(response.status, await response.text())
+  }
+  /** Says how long a body is, and is refused before it sends it. */
+  async function announce(bytes: number): Promise<void> {
+    const headers = { authorization: `Bearer ${apiKey}`, 'content-length': bytes }
+    const sent = request(`${url}/embeddings`, { method: 'POST', headers, timeout: MINUTE_MS })
+    sent.flushHeaders()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    const body = await text(response)
+    sent.destroy()
+    throw failure(response.statusCode ?? 0, body)
+  }
+  function failure(status: number, body: string): Error {
+    const { error } = JSON.parse(body) as { error: { code: string; message: string } }
+    return Object.assign(new Error(error.message), { status, code: error.code })
+  }
+  for (const [name, attempt, status, code] of wrong) {
+    it(`error: ${name}`, async () => {
+      await assert.rejects(attempt(client), { status, code })
+    })
+  }
+
+  describe('when a provider dies in the middle of a stream', () => {
+    let dying: WorldProvider
+    let child: RunningProcess
+
+    before(async () => {
+      const price = { INPUT_PRICE_WEI: '1', OUTPUT_PRICE_WEI: '1' }
+      dying = await world.addProvider(2, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat'), ...price })
+    })
+    beforeEach(
+      async () => {
+        const crash = { ZEROG_ALLOW_CRASH: '1', ZEROG_CRASH_AT: 'after-receipt', DATA_DIR: tempDir() }
+        child = await dying.spawn(crash)
+        await until('the cheapest of all is listed', async () => {
+          await world.anvil.mine(1)
+          return dying.isListed()
+        })
+        // A new process has no bad memories of a provider that died before.
+        await restart()
+      },
+      { timeout: 2 * MINUTE_MS },
+    )
+    afterEach(() => child.stop())
+
+    it('behavior: what is determined goes on at another with the same text', async () => {
+      const stream = await client.chat.completions.create({ ...STORY, stream: true as const })
+      let read = ''
+      for await (const chunk of stream) read += chunk.choices[0]?.delta.content ?? ''
+      assert.equal((await child.exited).signal, 'SIGKILL')
+      const whole = await client.chat.completions.create(STORY)
+      assert.equal(read, at(whole.choices, 0).message.content, 'once, and whole')
+    })
+
+    it('error: what is not determined ends, and was not whole', async () => {
+      const wish = { ...STORY, temperature: 1, stream: true as const }
+      let read = ''
+      let finish: unknown
+      await assert.rejects(
+        async () => {
+          for await (const chunk of await client.chat.completions.create(wish)) {
+            read += chunk.choices[0]?.delta.content ?? ''
+            finish = chunk.choices[0]?.finish_reason ?? finish
+          }
+        },
+        (error: Error) => error instanceof OpenAI.APIError,
+      )
+      assert.equal((await child.exited).signal, 'SIGKILL')
+      assert.notEqual(read, '')
+      assert.equal(finish, undefined)
+    })
+  })
+
+  it('behavior: stopped and started again it has the same key; a new one ends the old', async () => {
+    const old = apiKey
+    await restart()
+    assert.equal(apiKey, old)
+    await client.models.list()
+    proxy.kill('SIGTERM')
+    await proxy.done
+    await start(['--new-key'])
+    assert.notEqual(apiKey, old)
+    await client.models.list()
+    const outdated = new OpenAI({ baseURL: url, apiKey: old, maxRetries: 0 })
+    await assert.rejects(outdated.models.list(), { status: 401 })
+  })
+})
+
 describe('zerog agent compute', () => {
   type Finding = { check: string; state: 'ok' | 'warn' | 'fail'; found: string; mend?: string }
   let cwd: string
@@ -178,7 +516,7 @@ describe('zerog agent compute', () => {
   const init = (more: readonly string[] = []) =>
     run(['agent', 'init', 'compute', '--public-url', url(), '--host', '127.0.0.1', ...more])
   const wish = () => [
-    ...['--port', String(port), '--model', 'zerog/embed-mini', '--model-dir', modelDir('embed')],
+    ...['--port', String(port), '--model', 'zerog/embed-other', '--model-dir', modelDir('embed')],
     ...['--input-price', '500wei', '--output-price', '0', '--execution-provider', 'cpu'],
   ]
 
@@ -222,7 +560,7 @@ describe('zerog agent compute', () => {
     const env = parseEnv(readFileSync(join(cwd, '.env'), 'utf8'))
     assert.deepEqual(
       [env.MODEL_ID, env.MODEL_DIR, env.INPUT_PRICE_WEI, env.OUTPUT_PRICE_WEI, env.EXECUTION_PROVIDER],
-      ['zerog/embed-mini', modelDir('embed'), '500', '0', 'cpu'],
+      ['zerog/embed-other', modelDir('embed'), '500', '0', 'cpu'],
     )
     assert.deepEqual((await init()).json<{ sent: string[] }>().sent, [], 'a second run sends nothing')
 

@@ -14,6 +14,7 @@ export type CliRun = {
 
 export type RunningCli = {
   readonly pid: number
+  stdout(): string
   stderr(): string
   kill(signal: NodeJS.Signals): void
   readonly done: Promise<CliRun>
@@ -73,6 +74,7 @@ export function startZerog(args: readonly string[], { cwd, env = {}, fileLimitKi
   })
   return {
     pid: child.pid ?? 0,
+    stdout: () => stdout,
     stderr: () => stderr,
     kill: (signal) => {
       child.kill(signal)

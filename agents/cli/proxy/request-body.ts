@@ -5,10 +5,7 @@ const count = z.number().int().positive().nullish()
 /** Absent or there, never undefined: it is passed on as it came. */
 const number = z.number().nullable().exactOptional()
 const integer = z.number().int().nullable().exactOptional()
-const streaming = {
-  stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),
-}
+const streaming = { stream: z.boolean().nullish() }
 
 /** Body of /v1/chat/completions; what is not named is passed on, and judged by the provider. */
 export const chatBody = z.looseObject({

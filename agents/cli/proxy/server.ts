@@ -125,7 +125,7 @@ export function createProxyServer(options: createProxyServer.Options): FastifyIn
     reply: FastifyReply,
     { body, plain, stream }: TextRoute,
   ): Promise<unknown> {
-    const { model, stream_options, max_tokens } = body
+    const { model, max_tokens } = body
     const wish = { request, reply, model, kind: 'chat' as const, outputUnits: max_tokens }
     if (body.stream !== true) {
       const answer = await exchange(wish, ({ signal }) => plain({ signal, ...only }))
@@ -138,7 +138,6 @@ export function createProxyServer(options: createProxyServer.Options): FastifyIn
         reply,
         stream: stream({ signal, onBreak: isDetermined ? 'restart' : 'fail', ...only }),
         signal,
-        includeUsage: stream_options?.include_usage === true,
         onBreak: onLost,
       }),
     )
@@ -159,22 +158,20 @@ export function createProxyServer(options: createProxyServer.Options): FastifyIn
   server.post('/v1/chat/completions', async (request, reply) => {
     const { max_completion_tokens, ...given } = chatBody.parse(parseJsonBody(bytesOf(request)))
     const body = { ...given, max_tokens: max_completion_tokens ?? given.max_tokens ?? DEFAULT_MAX_TOKENS }
-    const { stream: _stream, stream_options: _options, ...wish } = body
     return answerText(request, reply, {
       body,
-      plain: (call) => inference.chat(wish, call),
-      stream: (call) => inference.streamChat(wish, call),
+      plain: (call) => inference.chat(body, call),
+      stream: (call) => inference.streamChat(body, call),
     })
   })
 
   server.post('/v1/completions', async (request, reply) => {
     const given = completionBody.parse(parseJsonBody(bytesOf(request)))
     const body = { ...given, max_tokens: given.max_tokens ?? DEFAULT_MAX_TOKENS }
-    const { stream: _stream, stream_options: _options, ...wish } = body
     return answerText(request, reply, {
       body,
-      plain: (call) => inference.complete(wish, call),
-      stream: (call) => inference.streamComplete(wish, call),
+      plain: (call) => inference.complete(body, call),
+      stream: (call) => inference.streamComplete(body, call),
     })
   })
 
@@ -215,7 +212,6 @@ type TextRoute = {
     temperature?: number | null | undefined
     seed?: number | null | undefined
     stream?: boolean | null | undefined
-    stream_options?: { include_usage?: boolean | undefined } | null | undefined
   }
   plain: (call: { signal: AbortSignal; provider?: string }) => ReturnType<Inference['chat']>
   stream: (call: { signal: AbortSignal; provider?: string; onBreak: 'restart' | 'fail' }) => TextStream

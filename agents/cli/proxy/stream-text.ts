@@ -24,8 +24,6 @@ export declare namespace streamText {
     reply: FastifyReply
     stream: TextStream
     signal: AbortSignal
-    /** Whether the reader asked for the chunk with the usage. */
-    includeUsage: boolean
     /** Called for each provider that broke off after its first text. */
     onBreak: () => void
   }
@@ -39,7 +37,6 @@ export async function streamText({
   reply,
   stream,
   signal,
-  includeUsage,
   onBreak,
 }: streamText.Options): Promise<TextResult | undefined> {
   const events = createEventStream(reply, signal)
@@ -58,8 +55,9 @@ export async function streamText({
       const [choice] = chunk.choices
       id ??= chunk.id
       const named = id === undefined ? chunk : { ...chunk, id }
+      // The usage, which the client has asked for.
       if (choice === undefined) {
-        if (includeUsage) held.push(named)
+        held.push(named)
         continue
       }
       const fresh = piece.text === '' ? '' : resume.take(piece.text)
