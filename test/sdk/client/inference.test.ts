@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { parseEther, toQuantity, type Wallet } from 'ethers'
+import { toJson } from '../../../deploy/write-file.ts'
 import {
   createInference,
   type Inference,
@@ -10,6 +11,7 @@ import {
   type StreamPiece,
 } from '../../../sdk/client/inference.ts'
 import { memoryStateStore, type StateStore } from '../../../sdk/client/state-store.ts'
+import { chat } from '../../../sdk/examples/chat.ts'
 import {
   type ComputeAgent,
   type ComputeWorld,
@@ -372,7 +374,7 @@ describe('createInference', () => {
       set: async (key, value) => void entries.set(key, value),
       delete: async (key) => void entries.delete(key),
     }
-    const maxSpendWei = 2_000_000n
+    const maxSpendWei = 700_000n
     const user = world.account(nextUser++)
     const options = { stateStore, maxSpendWei, maxPrice: CHEAP, ceilingStepWei: 1n }
     let spentWei = 0n
@@ -503,6 +505,18 @@ describe('createInference', () => {
     assert.deepEqual(answer.usage, { inputUnits: 2, outputUnits: 2 })
     const wrong = { [input.name]: { type: 'float32' as const, dims: [1, 3], data: new Float32Array(3) } }
     await assert.rejects(client.infer({ model: DIGITS, inputs: wrong }), { code: 'COMPUTE_INPUT_INVALID' })
+  })
+
+  it('behavior: the example of the documentation runs as it stands', async () => {
+    const shown: string[] = []
+    const { text, writer, feeWei } = await chat({
+      ...{ rpcUrl: world.anvil.rpcUrl, addressBook: JSON.parse(toJson(world.chain.book)) },
+      ...{ privateKey: world.account(nextUser++).privateKey, model: CHAT, prompt: 'Tell me a story.' },
+      ...{ limitWei: parseEther('0.1'), stateStore: memoryStateStore() },
+      show: (piece) => void shown.push(piece),
+    })
+    assert.equal(shown.join(''), text)
+    assert.ok(feeWei > 0n && writer === cheap.wallet.address)
   })
 
   it('behavior: the browser bundle asks the same network', async () => {
