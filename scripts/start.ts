@@ -13,9 +13,11 @@ import { untilSignal } from './devnet/until-signal.ts'
 
 const HELP = `npm start [-- PATH] [--once] [--json FILE]
 
-Boots a network of eight storage providers and eight DA nodes on this machine, stores PATH (by default this project's own
-tarball) on it, publishes its manifest and a part of it as blobs, has both audited, kills two providers and a node, deletes
-the columns of another, reads everything back and sees them slashed. Then it stays up until Ctrl-C.
+Boots a network of eight storage providers, eight DA nodes and three compute agents on this machine, stores PATH (by default
+this project's own tarball) on it, publishes its manifest and a part of it as blobs, has both audited; stores models, has
+digits classified and stories told, and pays for each answer; kills two storage providers, a node, and a compute agent in
+the middle of a stream, deletes the columns of another node, reads everything back and sees them slashed. Then it stays up
+until Ctrl-C.
 
   --once        exit after the summary: 0 only if every step held
   --json FILE   also write the summary as JSON
@@ -55,15 +57,15 @@ async function main(): Promise<number> {
     base,
     agentCount: 8,
     daCount: 8,
+    computeCount: 3,
     report: (line) => output.note(`   ${line}`),
     signal,
   })
-  const retract = publishDevnet(
-    devnet,
-    values.base === undefined ? DEVNET_POINTER : join(base, 'current.json'),
-  )
+  const pointer = values.base === undefined ? DEVNET_POINTER : join(base, 'current.json')
+  const retract = publishDevnet(devnet, pointer)
   try {
     const summary = await runMainJob({ devnet, file, output, signal })
+    publishDevnet(devnet, pointer)
     output.result({ ...summary }, summaryLines(summary))
     if (values.json !== undefined) writeFileSync(values.json, `${toJson(summary)}\n`)
     if (!values.once) {
@@ -94,17 +96,18 @@ function requireWritable(path: string): void {
 }
 
 /** What a reader needs to go on by hand. */
-function staying({ node, addressBook, agents, daAgents, chain }: Devnet): string[] {
+function staying({ node, addressBook, agents, daAgents, computeAgents, chain }: Devnet): string[] {
   const { contracts } = chain.book
   return [
     '',
     `up: RPC ${node.url} (chain ${chain.chainId}), address book ${addressBook}`,
     `Flow ${contracts.Flow.address}  StorageMarket ${contracts.StorageMarket.address}`,
     `DataAvailability ${chain.da.addresses.DataAvailability}  DaCommittee ${chain.da.addresses.DaCommittee}`,
-    ...[...agents, ...daAgents].map(
+    ...[...agents, ...daAgents, ...computeAgents].map(
       ({ name, url, child }) => `${name}  ${url}/status${child.ended() === undefined ? '' : '  (dead)'}`,
     ),
     'try: node zerog.mjs status | node zerog.mjs storage upload README.md | node zerog.mjs da publish README.md',
+    'try: node zerog.mjs compute services | node zerog.mjs compute chat "Tell me a story about a fox."',
     'Ctrl-C stops everything',
   ]
 }

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { uploadBars } from '../../agents/cli/commands/storage-upload.ts'
@@ -13,8 +12,13 @@ import { isZerogError } from '../../sdk/protocol/errors.ts'
 import type { Devnet, DevnetAgent } from '../devnet/start-devnet.ts'
 import { waitUntil } from '../devnet/wait-until.ts'
 import { type AuditRecord, expectedPeriods, readAuditRecord } from './audit-record.ts'
+import { compareFiles } from './compare-files.ts'
+import * as compute from './compute-steps.ts'
+import { type ComputeStory, startComputeStory } from './compute-story.ts'
+import { summarizeCompute } from './compute-summary.ts'
 import * as da from './da-steps.ts'
 import { summarizeDa } from './da-summary.ts'
+import { type MoneyRecord, moneyLines, readMoney } from './money.ts'
 import type { HolderRecord, StepRecord, Summary } from './summary.ts'
 
 const PROVEN_PERIODS = 3
@@ -35,6 +39,8 @@ type Job = {
   steps: StepRecord[]
   killed: DevnetAgent[]
   da: da.DaStory
+  compute: ComputeStory
+  money?: MoneyRecord
   balanceBeforeWei: bigint
   quote?: Quote
   upload?: UploadResult
@@ -43,8 +49,8 @@ type Job = {
 }
 
 /**
- * Stores a real file, publishes its manifest and a part of it as blobs, has both audited, kills providers and nodes, reads everything back,
- * sees them slashed; then says what happened.
+ * Stores a real file, publishes its manifest and a part of it as blobs, has both audited, stores models and has them asked, kills
+ * providers and nodes, reads everything back, sees them slashed; then says what happened.
  */
 export async function runMainJob(options: {
   devnet: Devnet
@@ -62,22 +68,37 @@ export async function runMainJob(options: {
     steps: [],
     killed: [],
     da: { devnet, output, signal, fromBlock: 0, blobs: [], seats: new Map(), lost: new Map() },
+    compute: startComputeStory({ devnet, output, signal }),
     balanceBeforeWei: await devnet.provider.getBalance(devnet.user.address),
   }
   const held =
     (await step(job, 'price', showPrice)) &&
     (await step(job, 'upload and seal', upload)) &&
+    // Models are stored while the first committee forms, and asked while periods pass in which sectors are drawn.
+    (await step(job, 'store the models, three compute agents serve them', () =>
+      compute.publishModels(job.compute),
+    )) &&
     (await step(job, 'a committee attests data availability', () => da.awaitCommittee(job.da))) &&
     (await step(job, 'publish the manifest: SOFT with two nodes away, then FINAL', publishManifest)) &&
     (await step(job, `publish ${formatBytes(PUBLISHED_BYTES)} of the file: FINAL`, publishContent)) &&
     (await step(job, 'a light client samples it', () => da.samplePayload(job.da))) &&
+    (await step(job, 'classify the held-out digits through the network', () =>
+      compute.classifyDigits(job.compute),
+    )) &&
+    (await step(job, 'stream a chat completion', () => compute.streamChat(job.compute))) &&
+    (await step(job, 'kill a compute provider in the middle of a stream', () =>
+      compute.killMidStream(job.compute),
+    )) &&
+    (await step(job, 'settle what was answered', () => compute.settle(job.compute))) &&
     (await step(job, `answers in ${PROVEN_PERIODS} periods`, watchAnswers)) &&
     (await step(job, `kill ${KILLED_AGENTS} providers`, killProviders)) &&
     (await step(job, 'kill a node, delete the columns of another', () => da.loseNodes(job.da))) &&
     (await step(job, 'download through the loss, byte for byte', download)) &&
     (await step(job, 'read the blob back from the rest', () => da.readPayloadBack(job.da))) &&
     (await step(job, 'a reported miss and a slash for each dead provider', watchMisses)) &&
-    (await step(job, 'a reported miss and a slash for each lost node', () => da.watchDaMisses(job.da)))
+    (await step(job, 'a reported miss and a slash for each lost node', () => da.watchDaMisses(job.da))) &&
+    (await step(job, 'the money of everybody adds up to the wei', countMoney))
+  job.compute.inference.close()
   return await summarize(job, held, startedMs)
 }
 
@@ -255,6 +276,12 @@ async function watchMisses(job: Job): Promise<void> {
   )
 }
 
+async function countMoney(job: Job): Promise<void> {
+  job.money = await readMoney(job.devnet, job.fromBlock)
+  for (const line of moneyLines(job.money)) job.output.note(`   ${line}`)
+  if (job.money.unexplainedWei !== 0n) throw new Error(`${job.money.unexplainedWei} wei are unexplained`)
+}
+
 async function summarize(job: Job, held: boolean, startedMs: number): Promise<Summary> {
   const { devnet, upload: uploaded, quote, bytes } = job
   const audits = await readAuditRecord(devnet.chain, devnet.provider, job.fromBlock)
@@ -315,6 +342,8 @@ async function summarize(job: Job, held: boolean, startedMs: number): Promise<Su
     holders,
     periods: audits.periods,
     da: daSummary,
+    compute: summarizeCompute(job.compute),
+    ...(job.money && { money: job.money }),
     uploadMBps: perSecond(bytes, sendSeconds),
     sealSeconds: uploaded === undefined ? 0 : uploaded.seconds.pay + uploaded.seconds.seal,
     downloadMBps: perSecond(bytes, job.downloadSeconds ?? 0),
@@ -328,17 +357,4 @@ function perSecond(bytes: number, seconds: number): number {
 
 function agentOf(job: Job, operator: string): DevnetAgent | undefined {
   return job.devnet.agents.find(({ address }) => address === operator)
-}
-
-async function compareFiles(left: string, right: string): Promise<void> {
-  const [size, other] = [(await stat(left)).size, (await stat(right)).size]
-  if (size !== other) throw new Error(`${right} has ${other} bytes, not ${size}`)
-  const options = { highWaterMark: 1 << 20 }
-  const theirs = createReadStream(right, options)[Symbol.asyncIterator]()
-  let offset = 0
-  for await (const chunk of createReadStream(left, options)) {
-    const { value } = await theirs.next()
-    if (!Buffer.from(chunk).equals(value)) throw new Error(`the copy differs after byte ${offset}`)
-    offset += chunk.length
-  }
 }

@@ -1,6 +1,8 @@
 import { formatBytes, formatTable, formatWei, shortHex } from '../../agents/cli/format.ts'
 import type { PeriodRecord } from './audit-record.ts'
+import { type ComputeSummary, computeSummaryLines } from './compute-summary.ts'
 import { type DaSummary, daSummaryLines } from './da-summary.ts'
+import { type MoneyRecord, moneyLines } from './money.ts'
 
 /** Whether one step of the main job held, and how long it took. */
 export type StepRecord = { step: string; held: boolean; seconds: number; error?: string }
@@ -31,6 +33,8 @@ export type Summary = {
   holders: HolderRecord[]
   periods: PeriodRecord[]
   da: DaSummary
+  compute: ComputeSummary
+  money?: MoneyRecord
   uploadMBps: number
   sealSeconds: number
   downloadMBps: number
@@ -81,6 +85,9 @@ export function summaryLines(summary: Summary): string[] {
     '',
     ...daSummaryLines(summary.da),
     '',
+    ...computeSummaryLines(summary.compute),
+    '',
+    ...(summary.money === undefined ? [] : [...moneyLines(summary.money), '']),
     ...summary.steps.map(
       ({ step, held, seconds, error }) =>
         `${held ? 'ok  ' : 'FAIL'}  ${step} (${seconds.toFixed(1)} s)${error === undefined ? '' : `: ${error}`}`,

@@ -53,6 +53,27 @@ type SummaryJson = {
     answered: number
     missed: number
   }
+  compute: {
+    models: { id: string; manifestRoot: string; files: number; bytes: number }[]
+    services: number
+    digits: { images: number; right: number }
+    chat: { text: string; provider: string; tokens: number }
+    job: {
+      state: string
+      lines: number
+      units: string
+      inputRoot: string
+      outputRoot: string
+      priceWei: string
+    }
+    failover: { killed: string; texts: number; code: string; answeredBy: string }
+    pay: { name: string; answers: number; verifiedWei: string; settledWei: string }[]
+  }
+  money: {
+    rows: { name: string; beforeWei: string; afterWei: string }[]
+    gasWei: string
+    unexplainedWei: string
+  }
 }
 
 let folder: string
@@ -121,7 +142,7 @@ describe('npm start -- --once', () => {
     const summary = JSON.parse(readFileSync(json, 'utf8')) as SummaryJson
 
     assert.equal(summary.ok, true)
-    assert.equal(summary.steps.length, 13)
+    assert.equal(summary.steps.length, 19)
     assert.deepEqual(
       summary.steps.filter(({ held }) => !held),
       [],
@@ -132,6 +153,8 @@ describe('npm start -- --once', () => {
     assertAudits(summary)
     assertMoney(summary)
     assertDa(summary)
+    assertCompute(summary)
+    assertEverybodysMoney(summary)
     for (const step of ['submit', 'seal', 'openRound', 'answer', 'reportMiss']) {
       const gas = summary.gas[step] ?? 0
       assert.ok(gas > 21_000 && gas < 16_777_216, `${step} took ${gas} gas`)
@@ -239,4 +262,41 @@ function assertMoney({ priceWei, bondWei, spentWei, holders }: SummaryJson): voi
   assert.ok(gasWei > 0n && gasWei < 10n ** 17n, `${gasWei} wei for gas`)
   const earnedWei = holders.reduce((sum, holder) => sum + BigInt(holder.earnedWei), 0n)
   assert.ok(earnedWei > 0n && earnedWei < BigInt(priceWei), `earned ${earnedWei} of ${priceWei}`)
+}
+
+/** Both models were served from storage, every answer was verified and paid, and the killed provider was replaced. */
+function assertCompute({ compute }: SummaryJson): void {
+  const { models, services, digits, chat, failover, pay } = compute
+  assert.deepEqual(models.map(({ id }) => id).sort(), ['zerog/chat-mini', 'zerog/digits'])
+  for (const { manifestRoot, files, bytes } of models) {
+    assert.match(manifestRoot, /^0x[0-9a-f]{64}$/)
+    assert.ok(files > 3 && bytes > 100_000, `${files} files, ${bytes} bytes`)
+  }
+  assert.equal(services, 3)
+  assert.equal(digits.images, 360)
+  assert.ok(digits.right >= 0.97 * digits.images, `${digits.right} of ${digits.images} digits`)
+  assert.ok(chat.tokens > 20 && /fox/.test(chat.text), chat.text)
+  assert.ok(failover.texts > 0 && failover.code !== '')
+  assert.notEqual(failover.killed, failover.answeredBy)
+  assert.equal(pay.length, 3)
+  for (const { name, answers, verifiedWei, settledWei } of pay) {
+    assert.equal(settledWei, verifiedWei, `${name} was paid for what it answered`)
+    assert.equal(answers > 0, BigInt(settledWei) > 0n)
+  }
+  assert.ok(pay.reduce((sum, { answers }) => sum + answers, 0) >= 11)
+}
+
+/** Differences and gas come to nothing; the customer paid, and the providers' work is in their vaults or wallets. */
+function assertEverybodysMoney({ money, compute }: SummaryJson): void {
+  const changeOf = (name: string) => {
+    const row = money.rows.find((candidate) => candidate.name === name)
+    assert.ok(row, name)
+    return BigInt(row.afterWei) - BigInt(row.beforeWei)
+  }
+  const sumWei = money.rows.reduce((sum, { name }) => sum + changeOf(name), 0n)
+  assert.equal(sumWei + BigInt(money.gasWei), 0n)
+  assert.equal(money.unexplainedWei, '0')
+  const paidWei = compute.pay.reduce((sum, { settledWei }) => sum + BigInt(settledWei), 0n)
+  assert.ok(-changeOf('customer') > paidWei)
+  assert.ok(-changeOf('model owner') > 0n)
 }
