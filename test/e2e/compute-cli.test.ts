@@ -6,9 +6,13 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { parseEnv } from 'node:util'
-import { parseEther, Wallet } from 'ethers'
+import { parseEther, Wallet, ZeroAddress } from 'ethers'
 import OpenAI from 'openai'
+import { openJobCall } from '../../sdk/chain/job-calls.ts'
+import { readJobBond, readJobCount } from '../../sdk/chain/jobs.ts'
 import { depositFundCall, transferFundCall } from '../../sdk/chain/ledger.ts'
+import { jobKind } from '../../sdk/protocol/job-output.ts'
+import { modelHash } from '../../sdk/protocol/receipt.ts'
 import {
   type ComputeWorld,
   modelDir,
@@ -136,19 +140,18 @@ describe('zerog compute services, fund, withdraw', () => {
   const refusals: [name: string, args: () => string[], code: string, exit: number][] = [
     ['fund: who lists nothing', () => ['fund', Wallet.createRandom().address, '1'], 'NOT_FOUND', 66],
     ['fund: no amount', () => ['fund', provider()], 'BAD_REQUEST', 64],
-    ['fund: a bad amount', () => ['fund', provider(), 'much'], 'BAD_REQUEST', 64],
-    ['fund: a bad address', () => ['fund', '0x12', '1'], 'BAD_HEX', 64],
     ['withdraw: no account', () => ['withdraw', '--provider', user.address], 'NOT_FOUND', 66],
     ['withdraw: too much', () => ['withdraw', '--amount', '1000'], 'BAD_REQUEST', 64],
-    ['services: a bad limit', () => ['services', '--limit', '0'], 'BAD_REQUEST', 64],
     ['doctor: no such model', () => ['doctor', '--model', 'nowhere'], 'FILE_MISSING', 66],
   ]
-  for (const [name, args, code, exit] of refusals) {
-    it(`error: ${name}`, async () => {
-      const run = await zerog(['compute', ...args()])
-      assert.deepEqual([run.errorCode(), run.code], [code, exit], run.stderr)
-    })
-  }
+  describe('refused', { concurrency: 2 }, () => {
+    for (const [name, args, code, exit] of refusals) {
+      it(`error: ${name}`, async () => {
+        const run = await zerog(['compute', ...args()])
+        assert.deepEqual([run.errorCode(), run.code], [code, exit], run.stderr)
+      })
+    }
+  })
 
   it('error: without money, and without a key', async () => {
     const stranger = await zerog(['compute', 'withdraw'], { PRIVATE_KEY: Wallet.createRandom().privateKey })
@@ -242,8 +245,6 @@ describe('zerog compute chat, embed, infer', () => {
   const refusals: [name: string, args: string[], code: string, exit: number][] = [
     ['chat: a model that nobody serves', ['chat', 'hi', '--model', 'none'], 'INFERENCE_NO_PROVIDER', 69],
     ['chat: an empty prompt', ['chat', ' '], 'BAD_REQUEST', 64],
-    ['chat: no tokens', ['chat', 'hi', '--max-tokens', '0'], 'BAD_REQUEST', 64],
-    ['chat: too hot', ['chat', 'hi', '--temperature', '3'], 'BAD_REQUEST', 64],
     ['chat: half a price', ['chat', 'hi', '--max-input-price', '1wei'], 'BAD_REQUEST', 64],
     [
       'chat: nobody is so cheap',
@@ -493,6 +494,91 @@ describe('zerog compute proxy', () => {
   })
 })
 
+describe('zerog compute job', () => {
+  type Job = { jobId: string; state: string; client: string; terms: { maxPriceWei: string } }
+  let jobId: string
+
+  before(async () => {
+    const { chain } = world
+    const maxPriceWei = parseEther('1')
+    const [bondWei, block] = await Promise.all([
+      readJobBond(chain, maxPriceWei),
+      world.rpc.getBlock('latest'),
+    ])
+    const root = `0x${'12'.repeat(32)}`
+    const terms = {
+      ...{ provider: chat.wallet.address, arbiter: ZeroAddress, maxPriceWei, params: '0x' },
+      ...{ modelHash: modelHash(CHAT), modelRoot: root, inputRoot: root, kind: jobKind('batch-inference') },
+      ...{ verificationMode: 0n, bidWindowSec: 0n, deadlineSec: BigInt(block?.timestamp ?? 0) + 3000n },
+      ...{ inputUnits: 10n, minUnits: 0n, maxUnits: 100n, maxOutputBytes: 10_000n, minStoragePeriods: 8n },
+    }
+    await world.send(user, openJobCall(chain, { terms, bondWei }))
+    jobId = String(await readJobCount(chain))
+  })
+
+  it('status: of one, and of mine', async () => {
+    const job = await zerogOk<Job>(['compute', 'job', 'status', jobId])
+    assert.deepEqual(
+      [job.state, job.client, job.terms.maxPriceWei],
+      ['open', user.address, String(parseEther('1'))],
+    )
+    const { jobs } = await zerogOk<{ jobs: Job[] }>(['compute', 'job', 'status'])
+    assert.deepEqual(
+      jobs.map((one) => one.jobId),
+      [jobId],
+    )
+    const words = await runZerog(['compute', 'job', 'status', jobId], { cwd: folder, env: chainEnv() })
+    assert.match(words.stdout, new RegExp(`^job +${jobId}, OPEN\\n`))
+    assert.deepEqual(
+      (await askOk<{ jobs: Job[] }>(['compute', 'job', 'status'])).jobs,
+      [],
+      "others' are not mine",
+    )
+  })
+
+  const LINE = '{"custom_id":"a","url":"/v1/chat/completions","body":{}}'
+  const refusals: [name: string, args: () => string[], code: string, exit: number, content?: string][] = [
+    ['status: unknown', () => ['status', '999'], 'JOB_UNKNOWN', 66],
+    ['wait: unknown', () => ['wait', '999'], 'JOB_UNKNOWN', 66],
+    ['accept: not delivered', () => ['accept', jobId], 'TX_REVERTED', 65],
+    ['dispute: not delivered', () => ['dispute', jobId], 'TX_REVERTED', 65],
+    ['submit: no file', () => ['submit', 'nowhere', '--model', CHAT], 'FILE_MISSING', 66],
+    ['submit: nothing', () => ['submit', 'empty.jsonl', '--model', CHAT], 'BAD_REQUEST', 64, '\n'],
+    ['submit: not JSON', () => ['submit', 'torn.jsonl', '--model', CHAT], 'BAD_REQUEST', 64, `${LINE}\n{`],
+    [
+      'submit: one id twice',
+      () => ['submit', 'twice.jsonl', '--model', CHAT],
+      'BAD_REQUEST',
+      64,
+      `${LINE}\n${LINE}`,
+    ],
+    ['submit: no price', () => ['submit', 'one.jsonl', '--model', CHAT], 'BAD_REQUEST', 64, LINE],
+  ]
+  describe('refused', { concurrency: 2 }, () => {
+    for (const [name, args, code, exit, content] of refusals) {
+      it(`error: ${name}`, async () => {
+        if (content !== undefined) writeFileSync(join(folder, at(args(), 1)), content)
+        const run = await zerog(['compute', 'job', ...args()])
+        assert.deepEqual([run.errorCode(), run.code], [code, exit], run.stderr)
+      })
+    }
+  })
+
+  it('cancel and withdraw: price and bond are back', async () => {
+    await zerogOk(['compute', 'job', 'cancel', jobId])
+    const { creditWei, jobs } = await zerogOk<{ creditWei: string; jobs: Job[] }>([
+      'compute',
+      'job',
+      'status',
+    ])
+    assert.equal(at(jobs, 0).state, 'refunded')
+    assert.ok(BigInt(creditWei) > parseEther('1'))
+    const before = await world.rpc.getBalance(user.address)
+    await zerogOk(['compute', 'job', 'withdraw'])
+    assert.ok((await world.rpc.getBalance(user.address)) > before + parseEther('0.9'))
+  })
+})
+
 describe('zerog agent compute', () => {
   type Finding = { check: string; state: 'ok' | 'warn' | 'fail'; found: string; mend?: string }
   let cwd: string
@@ -529,10 +615,6 @@ describe('zerog agent compute', () => {
 
   it('error: bad choices write no .env', async () => {
     const cases: [args: string[], code: string][] = [
-      [['--model', 'no spaces please'], 'BAD_REQUEST'],
-      [['--model-root', '0x12'], 'BAD_REQUEST'],
-      [['--input-price', '-1'], 'BAD_REQUEST'],
-      [['--execution-provider', 'abacus'], 'BAD_REQUEST'],
       [['--port', String(port), '--model', 'm', '--model-dir', 'nowhere'], 'COMPUTE_MODEL_INVALID'],
       [['--port', String(port), '--model', 'm', '--model-dir', cwd], 'COMPUTE_MODEL_INVALID'],
       [['--port', String(port), '--model', 'm', '--model-root', `0x${'ab'.repeat(32)}`], 'UNKNOWN_ROOT'],
@@ -626,8 +708,6 @@ describe('zerog agent compute', () => {
       allocation: { backingWei: string; pendingWei: string }
     }>()
     assert.equal(BigInt(status.allocation.pendingWei), parseEther('1'))
-    const bad = await run(['stake', 'status', '--service', 'poetry'])
-    assert.equal(bad.errorCode(), 'BAD_REQUEST')
   })
 
   it('a running agent that cannot load its model says so to doctor', { timeout: 2 * MINUTE_MS }, async () => {

@@ -4,6 +4,7 @@ import { computeDoctorCommand } from './compute-doctor.ts'
 import { embedCommand } from './compute-embed.ts'
 import { fundCommand } from './compute-fund.ts'
 import { inferCommand } from './compute-infer.ts'
+import { jobCommand } from './compute-job.ts'
 import { proxyCommand } from './compute-proxy.ts'
 import { servicesCommand } from './compute-services.ts'
 import { withdrawFundsCommand } from './compute-withdraw.ts'
@@ -23,6 +24,7 @@ export function computeCommand(): Command {
     chatCommand,
     embedCommand,
     inferCommand,
+    jobCommand,
     proxyCommand,
     computeDoctorCommand,
   ])

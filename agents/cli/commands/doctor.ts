@@ -1,12 +1,13 @@
 import { Command } from 'commander'
 import { readService } from '../../../sdk/chain/compute.ts'
-import { COMPUTE_SERVICE, connectCompute } from '../../../sdk/chain/compute-chain.ts'
+import { COMPUTE_SERVICE } from '../../../sdk/chain/compute-chain.ts'
 import { STORAGE_SERVICE } from '../../../sdk/chain/connect.ts'
 import { connectDa, DA_SERVICE } from '../../../sdk/chain/da-chain.ts'
 import { readOperator } from '../../../sdk/chain/operators.ts'
 import type { ErrorCode } from '../../../sdk/protocol/errors.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { parseAddress, parseUrl } from '../amount.ts'
+import { findCompute } from '../compute-session.ts'
 import { loadCliConfig } from '../config.ts'
 import { examineAgent, examineDisk } from '../examine-agent.ts'
 import { examineComputeOperator } from '../examine-compute-operator.ts'
@@ -94,7 +95,7 @@ async function examineSession(session: Session, options: DoctorOptions): Promise
 async function examineAnyOperator(session: Session, operator: string) {
   const { chain, config, signal } = session
   const url = config.PUBLIC_URL
-  const compute = chain.book.contracts.InferenceServing ? await connectCompute(chain, { signal }) : undefined
+  const compute = await findCompute(chain, signal)
   const listing = compute && (await readService(compute, operator))
   const served = await Promise.all(
     [STORAGE_SERVICE, DA_SERVICE, COMPUTE_SERVICE].map(async (service) => {

@@ -1,6 +1,5 @@
 import { Command } from 'commander'
 import { readServicePage } from '../../../sdk/chain/compute.ts'
-import { connectCompute } from '../../../sdk/chain/compute-chain.ts'
 import { eachProvider, type StorageProvider } from '../../../sdk/chain/operators.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import {
@@ -11,6 +10,7 @@ import {
   readVault,
 } from '../../../sdk/chain/storage.ts'
 import { periodAt } from '../../../sdk/protocol/clock.ts'
+import { findCompute } from '../compute-session.ts'
 import { formatTable, formatWei, shortHex } from '../format.ts'
 import type { Output } from '../output.ts'
 import { type Session, withSession } from '../session.ts'
@@ -86,8 +86,8 @@ async function showStatus(session: Session, output: Output): Promise<void> {
 
 /** How much of compute there is; undefined where it is not deployed. */
 async function readCompute({ chain, signal }: Session, head: number) {
-  if (!chain.book.contracts.InferenceServing) return undefined
-  const known = await connectCompute(chain, { signal })
+  const known = await findCompute(chain, signal)
+  if (known === undefined) return undefined
   const { ledger, inference } = known.compute
   const at = { blockTag: head }
   const [{ total }, ledgerWei, inferenceWei] = await Promise.all([

@@ -25,6 +25,37 @@ describe('createProgram', () => {
     }
   })
 
+  const ADDRESS = `0x${'11'.repeat(20)}`
+  const malformed: [command: string, code: string][] = [
+    ['compute fund 0x12 1', 'BAD_HEX'],
+    [`compute fund ${ADDRESS} much`, 'BAD_REQUEST'],
+    ['compute withdraw --provider me', 'BAD_HEX'],
+    ['compute services --limit 0', 'BAD_REQUEST'],
+    ['compute chat hi --max-tokens 0', 'BAD_REQUEST'],
+    ['compute chat hi --temperature 3', 'BAD_REQUEST'],
+    ['compute chat hi --top-p -1', 'BAD_REQUEST'],
+    ['compute chat hi --seed x', 'BAD_REQUEST'],
+    ['compute infer', 'commander.missingArgument'],
+    ['compute proxy --port 70000', 'BAD_REQUEST'],
+    ['compute proxy --day-limit lots', 'BAD_REQUEST'],
+    ['compute job status x', 'BAD_REQUEST'],
+    ['compute job dispute 1 --evidence 0x1', 'BAD_HEX'],
+    ['compute job submit file', 'commander.missingMandatoryOptionValue'],
+    ['compute job submit file --model m --model-root 7', 'BAD_HEX'],
+    ['compute sing', 'commander.unknownCommand'],
+    ['agent init compute --model spaces!', 'BAD_REQUEST'],
+    ['agent init compute --model-root 0x12', 'BAD_REQUEST'],
+    ['agent init compute --input-price -1', 'BAD_REQUEST'],
+    ['agent init compute --execution-provider abacus', 'BAD_REQUEST'],
+    ['stake status --service poetry', 'BAD_REQUEST'],
+  ]
+  for (const [command, code] of malformed) {
+    it(`error: ${command}`, async () => {
+      const program = createProgram({ json: true })
+      await assert.rejects(program.parseAsync(command.split(' '), { from: 'user' }), { code })
+    })
+  }
+
   it('behavior: docs, messages and advice name only commands that exist', () => {
     const files = [
       'README.md',
