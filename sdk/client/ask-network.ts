@@ -110,6 +110,8 @@ export async function* askNetwork<T>(
       if (code === 'INTERNAL' || code === 'STORE_CORRUPT') throw error
       if (failures.filter((failure) => BAD_REQUESTS.includes(failure.code)).length > 1) throw error
       if (!isOurs(code)) network.services.avoid(offer.provider)
+      // What was listed may be what is wrong: prices, signer, address.
+      network.services.forget()
       if (code === 'COMPUTE_BUSY' && !next.isAgain)
         queue.push({ offer, notBeforeMs: performance.now() + retryMs(error), isAgain: true })
       if (shown.hasText && onBreak === 'fail') throw error
@@ -140,6 +142,10 @@ async function* attempt<T>(
   const { provider, model, modelRoot } = offer
   const { signal } = options
   network.emit({ type: 'attempt', provider, model })
+  // No account is opened, and no money moved, for a stranger that does not answer.
+  const isStranger = options.provider === undefined && offer.verifiedAnswers === 0
+  if (isStranger && offer.latencyMs === undefined)
+    throw new ZerogError('PEER_UNREACHABLE', undefined, { meta: { url: offer.url } })
   const { prepared, answer, startedMs } = await send(network, request, offer, options)
   const { reservation } = prepared
   const firstByteMs = performance.now() - startedMs

@@ -287,7 +287,7 @@ export type Inference = {
   ): Promise<string>
   /** Revokes one durable key on chain; without a number, all keys and sessions. */
   revokeKey(provider: string, tokenId?: number): Promise<void>
-  /** Lets a provider that lied be asked again. */
+  /** Lets a provider that lied, or lost too much, be asked again, and takes over what it counts. */
   forgive(provider: string): Promise<void>
   /** Ends all requests. */
   close(): void

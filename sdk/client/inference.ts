@@ -1,3 +1,4 @@
+import { getAddress } from 'ethers'
 import { signerSender, type TxSender } from '../chain/send.ts'
 import { ZerogError } from '../protocol/errors.ts'
 import { askNetwork, type Network, type NetworkRequest } from './ask-network.ts'
@@ -115,7 +116,11 @@ export function createInference(options: InferenceOptions): Inference {
     ...createInferenceMoney(context),
     createKey: keys.create,
     revokeKey: keys.revoke,
-    forgive: context.book.forgive,
+    async forgive(provider) {
+      const address = getAddress(provider.toLowerCase())
+      await context.book.forgive(address)
+      network.accounts.forget(address)
+    },
     close: () => closing.abort(new ZerogError('ABORTED', 'the client was closed')),
   }
 }

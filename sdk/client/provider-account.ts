@@ -26,7 +26,7 @@ export type ProviderAccounts = {
   prepare(offer: ServiceOffer, worstWei: bigint, signal: AbortSignal): Promise<PreparedRequest>
   /** Looks again after a provider refused to be paid; false when it counts more than was verified. */
   review(offer: ServiceOffer, refused: Reservation, signal: AbortSignal): Promise<boolean>
-  /** The next request reads the account anew. */
+  /** The next request reads the account anew, and asks what the provider counts. */
   forget(provider: string): void
 }
 
@@ -164,16 +164,26 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
     return { settledWei: account.settledWei, owedWei: BigInt(unsettledFee) }
   }
 
-  /** Makes the record of a provider, or holds its count against the one of an earlier process. */
-  async function meet(offer: ServiceOffer, { account }: Known, signal: AbortSignal): Promise<void> {
+  /**
+   * Makes the record of a provider, or holds its count against the one of an earlier process; again when answers were lost, which
+   * may not have been billed.
+   */
+  async function meet(
+    offer: ServiceOffer,
+    { account }: Known,
+    worstWei: bigint,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { provider } = offer
-    if (met.has(provider)) return
     const record = await book.find(provider)
     const isFresh = account.settledWei === 0n && account.ceilingWei === 0n && account.nonce === 0n
     if (record === undefined) {
       const claim = isFresh ? { settledWei: 0n, owedWei: 0n } : await claimOf(offer, account, signal)
       await book.open(provider, { ...claim, ceilingWei: account.ceilingWei })
-    } else if (record.doubtWei > 0n) {
+    } else if (
+      record.lostWei > worstWei ||
+      (!met.has(provider) && (record.doubtWei > 0n || record.isForgiven))
+    ) {
       const { settledWei, owedWei } = await claimOf(offer, account, signal)
       await book.reconcile(provider, settledWei + owedWei)
     }
@@ -209,7 +219,7 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
   ): Promise<PreparedRequest> {
     const { provider, inputPriceWei, outputPriceWei } = offer
     let state = await ready(offer, worstWei, signal)
-    await meet(offer, state, signal)
+    await meet(offer, state, worstWei, signal)
     const nowSec = BigInt(Math.floor(Date.now() / 1000))
     const { reservation, record } = await book.reserve(provider, {
       ...{ worstWei, nowSec, limitWei: options.maxSpendWei, postedWei: state.postedWei },
@@ -256,7 +266,10 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
       return book.reconcile(offer.provider, settledWei + owedWei, refused)
     },
 
-    forget: (provider) => void known.delete(provider),
+    forget(provider) {
+      known.delete(provider)
+      met.delete(provider)
+    },
   }
 }
 

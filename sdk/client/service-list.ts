@@ -49,10 +49,11 @@ const KINDS: Readonly<Record<string, InferenceKind>> = {
 }
 const LIST_MS = 15_000
 const PROBE_MS = 60_000
-const PROBE_TIMEOUT_MS = 3000
+const PROBE_TIMEOUT_MS = 5000
 const MAX_MODELS_BYTES = 256 * 1024
-/** Probed at most: the cheapest. */
-const MAX_PROBES = 16
+/** The cheapest are asked, so many at a time, until enough of them answer. */
+const PROBES = 16
+const ENOUGH = 8
 const AVOID_MS = 30_000
 
 export function createServiceList({
@@ -100,7 +101,8 @@ export function createServiceList({
 
   async function probe(offer: ServiceView, signal: AbortSignal | undefined): Promise<Probe> {
     const known = probes.get(offer.provider)
-    if (known !== undefined && performance.now() - known.atMs < PROBE_MS) return known
+    // One that was not there is asked again at the next occasion.
+    if (known?.isReady && performance.now() - known.atMs < PROBE_MS) return known
     const startedMs = performance.now()
     let isReady = false
     let latencyMs: number | undefined
@@ -117,8 +119,7 @@ export function createServiceList({
       if (signal?.aborted) throw error
     }
     const found = { atMs: performance.now(), latencyMs, isReady }
-    // One that is not there is asked again at the next occasion.
-    if (isReady) probes.set(offer.provider, found)
+    probes.set(offer.provider, found)
     return found
   }
 
@@ -145,35 +146,35 @@ export function createServiceList({
         )
       })
       fitting.sort((a, b) => Number(priceOf(a.service) - priceOf(b.service)))
-      const offers = await Promise.all(
-        fitting.map(async ({ service, stakeWei }, i): Promise<ServiceOffer> => {
-          const { url, serviceType, inputPriceWei, outputPriceWei, signer } = service
-          const record = records.get(service.provider)
-          const state =
-            measure && i < MAX_PROBES && record?.fault === undefined
-              ? await probe(service, signal)
-              : probes.get(service.provider)
-          return {
-            ...{
-              provider: service.provider,
-              url,
-              serviceType,
-              inputPriceWei,
-              outputPriceWei,
-              signer,
-              stakeWei,
-            },
-            model: service.model,
-            kind: kindOf(service) ?? 'chat',
-            modelRoot: modelRootOf(service),
-            latencyMs: state?.latencyMs,
-            isReady: state?.isReady ?? false,
-            verifiedAnswers: record?.verified ?? 0,
-            failedAttempts: record?.failed ?? 0,
-            fault: record?.fault,
-          }
-        }),
-      )
+      const trusted = fitting.filter(({ service }) => records.get(service.provider)?.fault === undefined)
+      for (let at = 0, ready = 0; measure && at < trusted.length && ready < ENOUGH; at += PROBES) {
+        const asked = trusted.slice(at, at + PROBES).map(({ service }) => probe(service, signal))
+        ready += (await Promise.all(asked)).filter(({ isReady }) => isReady).length
+      }
+      const offers = fitting.map(({ service, stakeWei }): ServiceOffer => {
+        const { url, serviceType, inputPriceWei, outputPriceWei, signer } = service
+        const record = records.get(service.provider)
+        const state = probes.get(service.provider)
+        return {
+          ...{
+            provider: service.provider,
+            url,
+            serviceType,
+            inputPriceWei,
+            outputPriceWei,
+            signer,
+            stakeWei,
+          },
+          model: service.model,
+          kind: kindOf(service) ?? 'chat',
+          modelRoot: modelRootOf(service),
+          latencyMs: state?.latencyMs,
+          isReady: state?.isReady ?? false,
+          verifiedAnswers: record?.verified ?? 0,
+          failedAttempts: record?.failed ?? 0,
+          fault: record?.fault,
+        }
+      })
       const nowMs = performance.now()
       const isAvoided = ({ provider }: ServiceOffer) => (avoidedUntilMs.get(provider) ?? 0) > nowMs
       return offers.sort(

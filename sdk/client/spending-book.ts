@@ -10,6 +10,8 @@ export type SpendingRecord = {
   readonly spentWei: bigint
   /** What requests that have no verified receipt may have cost at most; those under way among them. */
   readonly doubtWei: bigint
+  /** The part of both that failed answers took, or may have; verified fees make up for it, wei by wei. */
+  readonly lostWei: bigint
   /** Highest ceiling that was ever written down, and so may be signed. */
   readonly ceilingWei: bigint
   /** What that ceiling was signed with. */
@@ -22,6 +24,8 @@ export type SpendingRecord = {
   readonly verified: number
   readonly failed: number
   readonly fault: ErrorCode | undefined
+  /** The caller has forgiven it: what it counts is taken over, once. */
+  readonly isForgiven: boolean
 }
 
 /** Fields that a ceiling is signed with besides its amount. */
@@ -71,7 +75,8 @@ export type SpendingBook = {
   ): Promise<void>
   /**
    * Holds the provider's count (settled and claimed) against the record: false when it is above what was verified and what is
-   * in doubt. Else it is taken over and the doubt is gone, unless other requests are under way, whose fees it may hold.
+   * in doubt, unless it is forgiven. Else it is taken over, and the doubt is gone but for requests that ended just now, which the provider may
+   * not have counted yet; unless others are under way, whose fees the count may hold.
    */
   reconcile(provider: string, claimedWei: bigint, refused?: Reservation): Promise<boolean>
   /** Notes a receipt's nonce as used; false when it was before. */
@@ -95,6 +100,8 @@ const recordSchema = z.object({
   lastNonce: amount,
   verified: z.number(),
   failed: z.number(),
+  lostWei: amount,
+  isForgiven: z.boolean(),
   fault: z.string().optional(),
 })
 const bookSchema = z.record(z.string(), recordSchema)
@@ -107,6 +114,10 @@ const NO_TERMS: CeilingTerms = {
 }
 /** A voucher that expires sooner than this may not make it to the chain. */
 const POSTING_SEC = 86_400n
+/** A provider may lose so many requests before nothing more is signed for it. */
+const LOST_REQUESTS = 8n
+/** By then a provider has counted a request that broke. */
+const COUNTED_MS = 60_000
 /** Nonces of answers under way that are remembered one by one. */
 const MAX_NONCES = 10_000
 
@@ -114,6 +125,7 @@ const MAX_NONCES = 10_000
 export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<string>): SpendingBook {
   const used = new Map<string, Set<bigint>>()
   const underWayWei = new Map<string, bigint>()
+  const broken = new Map<string, { readonly atMs: number; readonly worstWei: bigint }[]>()
   let records: Map<string, SpendingRecord> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
@@ -151,6 +163,13 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
     return sumWei
   }
 
+  /** The worst case of what ended without a receipt a moment ago. */
+  function brokenWei(provider: string): bigint {
+    const recent = (broken.get(provider) ?? []).filter(({ atMs }) => performance.now() - atMs < COUNTED_MS)
+    broken.set(provider, recent)
+    return recent.reduce((sum, { worstWei }) => sum + worstWei, 0n)
+  }
+
   return {
     find: (provider) => alone(async (book) => book.get(provider)),
     all: () => alone(async (book) => new Map(book)),
@@ -160,7 +179,8 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
         if (book.has(provider)) return
         await write(book, provider, {
           ...{ startWei: settledWei, spentWei: settledWei + owedWei, doubtWei: 0n, ceilingWei },
-          ...{ ...NO_TERMS, lastNonce: 0n, verified: 0, failed: 0, fault: undefined },
+          ...{ ...NO_TERMS, lastNonce: 0n, verified: 0, failed: 0 },
+          ...{ lostWei: 0n, fault: undefined, isForgiven: false },
         })
       }),
 
@@ -182,6 +202,7 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
           ...old,
           spentWei: old.spentWei + feeWei,
           doubtWei: old.doubtWei - least(worstWei, old.doubtWei),
+          lostWei: old.lostWei - least(feeWei, old.lostWei),
           lastNonce: most(nonce, old.lastNonce),
           verified: old.verified + 1,
         })
@@ -191,9 +212,12 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
       alone(async (book) => {
         const old = known(book, provider)
         underWay(provider, -worstWei)
+        if (!isFree)
+          broken.set(provider, [...(broken.get(provider) ?? []), { atMs: performance.now(), worstWei }])
         await write(book, provider, {
           ...old,
           doubtWei: isFree ? old.doubtWei - least(worstWei, old.doubtWei) : old.doubtWei,
+          lostWei: isFailure && !isFree ? old.lostWei + worstWei : old.lostWei,
           failed: old.failed + (isFailure ? 1 : 0),
           fault: fault ?? old.fault,
         })
@@ -203,10 +227,17 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
       alone(async (book) => {
         const old = known(book, provider)
         const ownWei = refused?.worstWei ?? 0n
-        if (claimedWei > old.spentWei + old.doubtWei - least(ownWei, old.doubtWei)) return false
-        if (underWay(provider, 0n) > ownWei || old.doubtWei === ownWei) return true
+        const mostWei = old.spentWei + old.doubtWei - least(ownWei, old.doubtWei)
+        if (claimedWei > mostWei && !old.isForgiven) return false
+        if (underWay(provider, 0n) > ownWei) return true
         const spentWei = most(claimedWei, old.spentWei)
-        await write(book, provider, { ...old, spentWei, doubtWei: ownWei })
+        const openWei = old.doubtWei - least(ownWei, old.doubtWei)
+        const doubtWei = least(brokenWei(provider), openWei)
+        // What turns out not to have been billed is not lost.
+        const freedWei = openWei - doubtWei - least(spentWei - old.spentWei, openWei - doubtWei)
+        const lostWei = old.lostWei - least(freedWei, old.lostWei)
+        const record = { ...old, spentWei, doubtWei: doubtWei + ownWei, lostWei, isForgiven: false }
+        await write(book, provider, record)
         return true
       }),
 
@@ -223,14 +254,15 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
     forgive: (provider) =>
       alone(async (book) => {
         const old = book.get(provider)
-        if (old?.fault !== undefined) await write(book, provider, { ...old, fault: undefined })
+        if (old !== undefined)
+          await write(book, provider, { ...old, fault: undefined, lostWei: 0n, isForgiven: true })
       }),
   }
 }
 
 type Wish = Parameters<SpendingBook['reserve']>[1]
 
-/** What changes of the ceiling so that it covers the wish. Throws INFERENCE_LIMIT_REACHED. */
+/** What changes of the ceiling so that it covers the wish. Errors: INFERENCE_LIMIT_REACHED; INFERENCE_UNVERIFIED when too much was lost. */
 function raised(
   book: ReadonlyMap<string, SpendingRecord>,
   provider: string,
@@ -243,12 +275,18 @@ function raised(
   // A voucher that nobody posted is of no use when it is too cheap or for another model; a higher one takes its place.
   const isStale = isSigned && (isDear || old.modelRoot !== terms.modelRoot)
   const takenWei = old.spentWei + old.doubtWei
+  if (old.lostWei > worstWei * LOST_REQUESTS)
+    throw new ZerogError('INFERENCE_UNVERIFIED', 'too many answers of this provider broke: it gets no more', {
+      meta: { provider, lostWei: old.lostWei },
+    })
   if (takenWei + worstWei > old.ceilingWei || isStale) {
     const wishedWei = takenWei + most(stepWei, worstWei)
-    const mostWei =
-      limitWei === undefined ? wishedWei : old.startWei + limitWei - committedWei(book, provider)
-    const ceilingWei = least(mostWei, most(wishedWei, old.ceilingWei + 1n))
-    if (ceilingWei > old.ceilingWei) return { ...terms, ceilingWei }
+    const raisedWei = most(wishedWei, old.ceilingWei + 1n)
+    const ceilingWei =
+      limitWei === undefined
+        ? raisedWei
+        : least(raisedWei, old.startWei + limitWei - committedWei(book, provider))
+    if (ceilingWei > old.ceilingWei && ceilingWei > takenWei) return { ...terms, ceilingWei }
     // The worst case is seldom the case: what is left of the ceiling may do.
     if (old.ceilingWei <= takenWei || isStale) throw limitReached(limitWei, committedWei(book))
   }

@@ -12,6 +12,7 @@ import {
 } from '../../../sdk/client/inference.ts'
 import { memoryStateStore, type StateStore } from '../../../sdk/client/state-store.ts'
 import { chat } from '../../../sdk/examples/chat.ts'
+import { errorCode } from '../../../sdk/protocol/errors.ts'
 import {
   type ComputeAgent,
   type ComputeWorld,
@@ -438,6 +439,23 @@ describe('createInference', () => {
     const worstWei = BigInt(JSON.stringify(HELLO).length + 200) * 1000n + 24n * 3000n
     const lastWei = signedBy(user).at(-1) ?? 0n
     assert.ok(lastWei <= (signed.at(-1) ?? 0n) + worstWei)
+  })
+
+  it('error: a provider whose answers always break gets a few ceilings, and no more', async () => {
+    const { client, user } = clientOf({ ceilingStepWei: 1n })
+    proxy.decide((seen) => (isChat(seen) ? { kind: 'cut', afterBytes: 600 } : { kind: 'pass' }))
+    const codes: string[] = []
+    for (let tried = 0; tried < 20 && codes.at(-1) !== 'INFERENCE_UNVERIFIED'; tried++)
+      await drain(client.streamChat(STORY, { provider: cheap.wallet.address })).catch((error: unknown) => {
+        codes.push(errorCode(error))
+      })
+    assert.deepEqual([...new Set(codes)], ['INFERENCE_CUT', 'INFERENCE_UNVERIFIED'])
+    assert.ok(codes.length > 5 && codes.length < 15, `${codes}`)
+    const worstWei = BigInt(JSON.stringify(STORY).length + 200) * 1000n + 100n * 3000n
+    assert.ok((signedBy(user).at(-1) ?? 0n) < 12n * worstWei)
+    proxy.honest()
+    await client.forgive(cheap.wallet.address)
+    assert.equal((await client.chat(HELLO, { provider: cheap.wallet.address })).verified, true)
   })
 
   it('behavior: keys for other tools, their revocation, and the money back after the lock', async () => {
