@@ -7,6 +7,7 @@ import { computeCommand } from './commands/compute.ts'
 import { daCommand } from './commands/da.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { modelCommand } from './commands/model.ts'
 import { stakeCommand } from './commands/stake.ts'
 import { statusCommand } from './commands/status.ts'
 import { storageCommand } from './commands/storage.ts'
@@ -21,6 +22,7 @@ Examples:
   zerog da publish batch.bin                   publish data, attested by a staked committee
   zerog da sample 0x4c…                        is it there? without reading it
   zerog compute services                       who serves which model
+  zerog model publish ./digits --id me/digits  a model into storage, under a name
   zerog agent init storage                     become a provider
 
 Settings come from options, the environment and .env, in this order; .env.example lists them. With none of them, the
@@ -40,6 +42,7 @@ export function createProgram({ json = false } = {}): Command {
     storageCommand,
     daCommand,
     computeCommand,
+    modelCommand,
     agentCommand,
     stakeCommand,
     statusCommand,

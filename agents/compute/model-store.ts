@@ -1,16 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { access, mkdir, readdir, stat } from 'node:fs/promises'
-import { dirname, join, relative, sep } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { join } from 'node:path'
 import type { Chain } from '../../sdk/chain/connect.ts'
-import { downloadFile } from '../../sdk/client/download.ts'
-import type { FileSink } from '../../sdk/client/file-sink.ts'
-import { memorySink } from '../../sdk/client/file-sink.ts'
-import { createPathSink } from '../../sdk/client/file-sink-node.ts'
-import { nodeTransport } from '../../sdk/client/http-node.ts'
+import { listModelFolder, pullModelFolder } from '../../sdk/client/model-folder-node.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-import { MAX_MANIFEST_BYTES, type ManifestFile, parseManifest } from '../../sdk/protocol/model-manifest.ts'
 import type { Log } from '../kernel/log.ts'
 import type { ComputeConfig } from './config.ts'
 
@@ -46,12 +37,7 @@ export async function openModelFolder(options: openModelFolder.Options): Promise
   const { config } = options
   if (config.MODEL_ROOT !== undefined) return pullModel(options, config.MODEL_ROOT)
   const path = config.MODEL_DIR ?? ''
-  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch((cause) => {
-    throw new ZerogError('COMPUTE_MODEL_INVALID', `MODEL_DIR ${path} cannot be read`, { cause })
-  })
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(path, join(entry.parentPath, entry.name)).split(sep).join('/'))
+  const files = (await listModelFolder(path)).map((file) => file.path)
   return folderOf({ path, files, graph: config.MODEL_FILE, manifestRoot: undefined })
 }
 
@@ -60,39 +46,13 @@ async function pullModel(
   manifestRoot: string,
 ): Promise<ModelFolder> {
   const path = join(config.DATA_DIR, 'models', manifestRoot.slice(2))
-  const files = await readManifest({ chain, root: manifestRoot, signal })
-  for (const file of files) {
-    const target = join(path, ...file.path.split('/'))
-    if (await isSame(target, file)) continue
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-    const { seconds } = await downloadFile({
-      ...{ chain, signal, transport: nodeTransport },
-      root: file.root,
-      sink: limited(await createPathSink(target, { overwrite: true }), file.bytes),
-    })
-    if (!(await isSame(target, file)))
-      throw new ZerogError('COMPUTE_MODEL_INVALID', `${file.path} is not what its manifest says`, {
-        meta: { root: file.root },
-      })
-    log?.info({ path: file.path, bytes: file.bytes, seconds }, 'model file fetched')
-  }
+  const files = await pullModelFolder({
+    ...{ chain, root: manifestRoot, folder: path, overwrite: true, signal },
+    onFile: ({ path: file, bytes, isFetched, seconds }) => {
+      if (isFetched) log?.info({ path: file, bytes, seconds }, 'model file fetched')
+    },
+  })
   return folderOf({ path, files: files.map((file) => file.path), graph: config.MODEL_FILE, manifestRoot })
-}
-
-/** The files that a manifest in storage lists. Errors: COMPUTE_MODEL_INVALID, those of `downloadFile`. */
-export async function readManifest({
-  chain,
-  root,
-  signal,
-}: {
-  chain: Chain
-  root: string
-  signal: AbortSignal
-}): Promise<ManifestFile[]> {
-  const sink = memorySink()
-  const target = limited(sink, MAX_MANIFEST_BYTES)
-  await downloadFile({ chain, signal, transport: nodeTransport, root, sink: target })
-  return parseManifest(new TextDecoder().decode(sink.bytes()))
 }
 
 function folderOf(options: {
@@ -106,27 +66,4 @@ function folderOf(options: {
   const graph = options.graph ?? GRAPHS.find((name) => files.has(name)) ?? GRAPHS[0]
   if (!files.has(graph)) throw new ZerogError('COMPUTE_MODEL_INVALID', `the model has no ${graph}`)
   return { path, files, onnxFile: join(path, ...graph.split('/')), manifestRoot }
-}
-
-async function isSame(path: string, { bytes, sha256 }: ManifestFile): Promise<boolean> {
-  const found = await access(path).then(
-    () => stat(path),
-    () => undefined,
-  )
-  if (found?.size !== bytes) return false
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash)
-  return hash.digest('hex') === sha256
-}
-
-/** What is longer than it says must not fill the memory or the disk. */
-function limited(sink: FileSink, mostBytes: number): FileSink {
-  return {
-    ...sink,
-    write: async (offset, bytes) => {
-      if (offset + bytes.length > mostBytes)
-        throw new ZerogError('COMPUTE_MODEL_INVALID', `a file of the model is over ${mostBytes} bytes`)
-      await sink.write(offset, bytes)
-    },
-  }
 }

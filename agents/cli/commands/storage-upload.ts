@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { openPathSource } from '../../../sdk/client/file-source-node.ts'
 import { uploadPath } from '../../../sdk/client/paths-node.ts'
 import { createHashPool } from '../../../sdk/client/prepare-pool-node.ts'
+import type { StateStore } from '../../../sdk/client/state-store.ts'
 import { folderStateStore } from '../../../sdk/client/state-store-node.ts'
 import { resumeUpload, type UploadProgress, type UploadResult } from '../../../sdk/client/upload.ts'
 import { isZerogError } from '../../../sdk/protocol/errors.ts'
@@ -69,13 +70,17 @@ function uploadOptions(session: Session, progress: ReturnType<typeof uploadBars>
   return {
     chain,
     signer: requireWallet(session),
-    // A payment is remembered per chain, so that a retry from anywhere finds it.
-    stateStore: folderStateStore(join(homedir(), '.zerog', 'uploads', String(chain.chainId))),
+    stateStore: uploadStore(chain.chainId),
     onProgress: progress.update,
     signal,
     ...(options.parity === undefined ? {} : { parityShards: options.parity }),
     ...(options.term === undefined ? {} : { termPeriods: options.term }),
   }
+}
+
+/** Payments are remembered per chain, so that a retry from anywhere finds them. */
+export function uploadStore(chainId: bigint): StateStore {
+  return folderStateStore(join(homedir(), '.zerog', 'uploads', String(chainId)))
 }
 
 /** Says what became of the money before the error does. */
