@@ -86,6 +86,7 @@ struct Quota {
 /// @title IModelRegistry
 /// @notice Names for models: who owns the name, where the files are, and on what terms others may serve them. Holds no
 /// money. A name belongs to whoever registers it first; providers may also serve models that are not registered.
+/// @dev Warning: a name proves nothing but who came first. Whoever uses a model looks at its owner and manifest root.
 /// @dev Gates bind providers that honour them: the contracts bill nobody by them. An owner who must enforce a gate
 /// encrypts the weights and gives the keys to licensed providers.
 ///
