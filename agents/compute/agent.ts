@@ -16,6 +16,8 @@ import { computeDuties } from './duties/all.ts'
 import { openFreeBook } from './free-book.ts'
 import { createGateKeeper } from './gate-keeper.ts'
 import { openHeldBook } from './held-book.ts'
+import { openJobBook } from './job-book.ts'
+import { createJobRunner } from './job-runner.ts'
 import { createComputeMetrics } from './metrics.ts'
 import { startModelRuntime } from './model-runtime.ts'
 import { openModelFolder } from './model-store.ts'
@@ -83,13 +85,15 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
         gate,
         free: openFreeBook(store),
         held: openHeldBook(store),
+        jobs: openJobBook(store, self),
+        jobRunner: createJobRunner({ log, signal }),
         checkSession: createSessionCheck({ accounts, provider: self }),
         bill: createBilling({ receipts, wallet }),
         crashPoint: (name: string) => crashPoint(name, config.DATA_DIR),
       }
     },
 
-    followers: ({ held, chain, self }) => [held.follower(chain.book, self)],
+    followers: ({ held, jobs, chain, self }) => [held.follower(chain.book, self), jobs.follower(chain.book)],
 
     async status({ runtime, admission, receipts, chain, self, signal }) {
       const state = runtime.state()
@@ -113,7 +117,10 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       }
     },
 
-    close: ({ runtime }) => runtime.stop(),
+    async close({ runtime, jobRunner }) {
+      await jobRunner.stop()
+      await runtime.stop()
+    },
   }
 }
 

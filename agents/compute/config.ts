@@ -1,5 +1,7 @@
+import { getAddress, isAddress } from 'ethers'
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { MAX_JOB_INPUT_BYTES } from '../../sdk/protocol/job-input.ts'
 import { envAddress, envBigInt, envInteger, kernelEnv } from '../kernel/config.ts'
 
 const MIB = 1024 * 1024
@@ -76,6 +78,32 @@ export const computeEnv = kernelEnv.extend({
   RECEIPT_KEEP_SEC: envInteger(60)
     .default(30 * 24 * 3600)
     .describe('Settled receipts and signatures are kept this long'),
+  JOB_BIDS: z
+    .enum(['none', 'named', 'any'], 'none, named or any')
+    .default('named')
+    .describe('Jobs that are bid on: none, those that name this provider, or any that it can do'),
+  JOB_PARALLEL: envInteger(1, 64).default(2).describe('Jobs worked on at the same time'),
+  JOB_MIN_PRICE_WEI: envBigInt()
+    .default(0n)
+    .describe('Least price of a job; gas and storing the output come out of it'),
+  JOB_MAX_BOND_WEI: envBigInt()
+    .default(10_000_000_000_000_000_000n)
+    .describe('Most that is put at stake for one job'),
+  JOB_MIN_WORK_SEC: envInteger(1)
+    .default(60)
+    .describe('Least time between the end of the bids and the deadline of a job'),
+  JOB_MAX_STORAGE_PERIODS: envBigInt()
+    .default(1024n)
+    .describe('Most periods that the output of a job is stored for'),
+  JOB_INPUT_BYTES: envInteger(1, MAX_JOB_INPUT_BYTES)
+    .default(64 * MIB)
+    .describe('Largest input of a job'),
+  JOB_ARBITERS: z
+    .string()
+    .default('')
+    .transform((list) => list.split(',').filter((one) => one !== ''))
+    .pipe(z.array(z.string().refine(isAddress, 'addresses with commas between them').transform(getAddress)))
+    .describe('Arbiters that are trusted besides the default one of the network'),
   MIN_WITHDRAW_WEI: envBigInt()
     .default(0n)
     .describe('Least earnings worth withdrawing; never below the cost of it'),

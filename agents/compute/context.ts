@@ -8,6 +8,8 @@ import type { ComputeConfig } from './config.ts'
 import type { FreeBook } from './free-book.ts'
 import type { GateKeeper } from './gate-keeper.ts'
 import type { HeldBook } from './held-book.ts'
+import type { JobBook } from './job-book.ts'
+import type { JobRunner } from './job-runner.ts'
 import type { ComputeMetrics } from './metrics.ts'
 import type { ModelRuntime } from './model-runtime.ts'
 import type { ReceiptBook } from './receipt-book.ts'
@@ -27,6 +29,8 @@ export type ComputeParts = {
   readonly receipts: ReceiptBook
   readonly vouchers: VoucherBook
   readonly held: HeldBook
+  readonly jobs: JobBook
+  readonly jobRunner: JobRunner
   readonly admission: Admission
   readonly bill: Billing
   readonly computeMetrics: ComputeMetrics

@@ -4,8 +4,8 @@ import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { HttpServer } from '../kernel/http.ts'
 import type { ComputeContext } from './context.ts'
 import { createEventStream, DONE, eventText } from './event-stream.ts'
-import type { ServedModel } from './model-runtime.ts'
 import { asComputeError, openAiError } from './openai-error.ts'
+import { planText, seedOf, usageOf } from './plan-text.ts'
 import {
   type AdmittedRequest,
   admit,
@@ -15,7 +15,6 @@ import {
   requestSignal,
 } from './request-steps.ts'
 import { chatForm, completionForm, type TextForm } from './text-form.ts'
-import type { TextModel } from './text-model.ts'
 import { parseChat, parseCompletion, parseJsonBody, type TextRequest } from './text-request.ts'
 import { type TextPiece, writeText } from './write-text.ts'
 
@@ -56,16 +55,7 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
   }): Promise<FastifyReply> {
     const { reply, body, wish, caller } = options
     const startedMs = performance.now()
-    const { model, served } = textModel(ctx.runtime.current())
-    const promptIds =
-      'text' in wish.prompt ? model.encodeText(wish.prompt.text) : model.encodeChat(wish.prompt.messages)
-    const room = model.contextTokens - promptIds.length
-    if (room < 1)
-      throw new ZerogError(
-        'COMPUTE_CONTEXT_TOO_LONG',
-        `the prompt fills the context of ${model.contextTokens} tokens`,
-      )
-    const maxTokens = Math.min(wish.maxTokens ?? ctx.config.DEFAULT_MAX_TOKENS, room)
+    const { worker, model, promptIds, maxTokens } = planText(ctx, wish)
     const service = await ctx.accounts.service()
     const worst = { inputUnits: promptIds.length, outputUnits: maxTokens }
     const isChat = 'messages' in wish.prompt
@@ -77,8 +67,9 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
         created: Math.floor(Date.now() / 1000),
         model: ctx.config.MODEL_ID,
       })
-      const sampling = { temperature: wish.temperature, topP: wish.topP, seed: seedOf(wish, admitted) }
-      const { worker } = served
+      const { chatId, requestSha256 } = admitted.billed
+      const seed = seedOf(wish, `${requestSha256}:${chatId}`)
+      const sampling = { temperature: wish.temperature, topP: wish.topP, seed }
       const job = { worker, model, user: caller.user, promptIds, maxTokens, sampling, stops: wish.stops }
       const pieces = timed(writeText({ ...job, signal }), startedMs)
       const whole = { request: admitted, wish, form, promptTokens: promptIds.length, pieces, signal }
@@ -172,21 +163,6 @@ export function addTextRoutes(server: HttpServer, ctx: ComputeContext): void {
     ctx.computeMetrics.units.inc({ kind: 'input' }, response.inputUnits)
     ctx.computeMetrics.units.inc({ kind: 'output' }, response.outputUnits)
   }
-}
-
-function textModel(served: ServedModel): { model: TextModel; served: ServedModel } {
-  if (served.kind === 'text-generation' && served.text !== undefined) return { model: served.text, served }
-  throw new ZerogError('COMPUTE_MODEL_UNKNOWN', `the model served here is of the kind ${served.kind}`)
-}
-
-/** With a seed of the client the answer repeats; else the answer's id, which its signature covers, is part of it. */
-function seedOf({ seed }: TextRequest, { billed }: AdmittedRequest): Uint8Array {
-  const text = seed === undefined ? `${billed.requestSha256}:${billed.chatId}` : `seed:${seed}`
-  return createHash('sha256').update(text).digest()
-}
-
-function usageOf(prompt_tokens: number, completion_tokens: number) {
-  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
 }
 
 function interrupted(signal: AbortSignal): ZerogError {

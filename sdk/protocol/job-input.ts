@@ -1,5 +1,8 @@
 import { ZerogError } from './errors.ts'
 
+/** The kind of job whose input and output are of the form below; `jobKind` makes its hash. */
+export const BATCH_INFERENCE = 'batch-inference'
+
 /** What a line of a batch asks for, by the name of the route that would answer it alone. */
 export const JOB_ROUTES = ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/infer'] as const
 
