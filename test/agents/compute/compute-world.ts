@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { JsonRpcProvider, Network, parseEther, type Wallet } from 'ethers'
 import OpenAI from 'openai'
@@ -17,7 +17,7 @@ import { registerCall } from '../../../sdk/chain/operators.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
 import { allocateCall, stakeCall } from '../../../sdk/chain/staking.ts'
 import { createSessionToken, type SessionToken } from '../../../sdk/protocol/session-token.ts'
-import { startAnvil } from '../../support/anvil.ts'
+import { type Anvil, startAnvil } from '../../support/anvil.ts'
 import { freePort, type RunningProcess, startProcess } from '../../support/processes.ts'
 import { startRedis } from '../../support/redis.ts'
 import { ROOT } from '../../support/repository.ts'
@@ -38,8 +38,16 @@ export type WorldProvider = Awaited<ReturnType<ComputeWorld['addProvider']>>
 /** The folder of a model that ships with the repository. */
 export const modelDir = (name: string): string => join(ROOT, 'models', name)
 
-/** A real node with the real contracts, a real Redis, and users with money in the ledger. */
-export async function startComputeWorld() {
+/** What agents and clients of compute stand on: a node with the contracts, and a Redis. */
+type Ground = {
+  readonly anvil: Anvil
+  readonly redis: Awaited<ReturnType<typeof startRedis>>
+  readonly rpc: JsonRpcProvider
+  readonly bookFile: string
+  stop(): Promise<void>
+}
+
+async function startGround(): Promise<Ground> {
   const redis = await startRedis()
   const anvil = await startAnvil({ args: ['--accounts', '40', '--balance', '1000000'] })
   const rpc = new JsonRpcProvider(anvil.rpcUrl, Network.from(31_337), {
@@ -48,13 +56,26 @@ export async function startComputeWorld() {
     cacheTimeout: -1,
     batchMaxCount: 1,
   })
-  const account = (index: number): Wallet => devAccount(index, rpc)
-  const { book } = await deployAll({ provider: rpc, signer: account(1), network: localhost })
+  const { book } = await deployAll({ provider: rpc, signer: devAccount(1, rpc), network: localhost })
   const bookFile = join(tempDir(), '31337.json')
   writeFileSync(bookFile, toJson(book))
-  const chain: ComputeChain = await connectCompute(
-    await connectChain({ provider: rpc, addressBook: parseAddressBook(JSON.parse(toJson(book))) }),
-  )
+  return {
+    ...{ anvil, redis, rpc, bookFile },
+    async stop() {
+      rpc.destroy()
+      await anvil.stop()
+      await redis.stop()
+    },
+  }
+}
+
+/** A real node with the real contracts, a real Redis, and users with money in the ledger; or all that on a storage network. */
+export async function startComputeWorld(given?: Ground) {
+  const ground = given ?? (await startGround())
+  const { anvil, redis, rpc, bookFile } = ground
+  const account = (index: number): Wallet => devAccount(index, rpc)
+  const book = parseAddressBook(JSON.parse(readFileSync(bookFile, 'utf8')))
+  const chain: ComputeChain = await connectCompute(await connectChain({ provider: rpc, addressBook: book }))
 
   const send = async (wallet: Wallet, call: ChainCall) =>
     sendCall(await signerSender(chain, wallet), { ...call, label: 'test' })
@@ -172,9 +193,7 @@ export async function startComputeWorld() {
     },
     stop: async () => {
       for (const agent of running) await agent.stop()
-      rpc.destroy()
-      await anvil.stop()
-      await redis.stop()
+      await ground.stop()
     },
   }
 }

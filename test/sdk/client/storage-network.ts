@@ -114,6 +114,7 @@ export async function startStorageNetwork({
 
   return {
     anvil,
+    redis,
     rpc,
     chain,
     bookFile,
