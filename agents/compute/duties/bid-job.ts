@@ -1,5 +1,6 @@
 import { bidCall } from '../../../sdk/chain/job-calls.ts'
 import { type JobView, readBid, readJob, readJobParams } from '../../../sdk/chain/jobs.ts'
+import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import type { ComputeConfig } from '../config.ts'
 import type { ComputeContext } from '../context.ts'
@@ -64,7 +65,7 @@ export function bidJob(config: ComputeConfig): Duty<Bid, ComputeContext> {
 
     async perform({ job, priceWei, bondWei }, ctx) {
       const { jobId, termsHash } = job
-      const fault = await inputFault(ctx, job, ctx.signal)
+      const fault = (await gateFault(ctx, job.client)) ?? (await inputFault(ctx, job, ctx.signal))
       if (fault !== undefined) {
         await jobFiles(ctx, jobId).remove()
         return leave(ctx, job, fault)
@@ -83,5 +84,16 @@ export function bidJob(config: ComputeConfig): Duty<Bid, ComputeContext> {
     const line = { jobId: String(jobId), fault }
     if (terms.provider === self || terms.provider === NOBODY) log.info(line, 'job left to others')
     else log.debug(line, 'job left to others')
+  }
+}
+
+/** A gated model works for nobody else, whatever way the work comes. */
+async function gateFault({ gate }: ComputeContext, client: string): Promise<string | undefined> {
+  try {
+    await gate.pass(client, undefined)
+    return undefined
+  } catch (error) {
+    if (error instanceof ZerogError && error.code === 'COMPUTE_GATE_CLOSED') return error.message
+    throw error
   }
 }
