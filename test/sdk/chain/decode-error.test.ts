@@ -24,12 +24,13 @@ function compiledErrors(): Map<string, { fragment: ErrorFragment; abi: Interface
 }
 
 /** A value of each type that errors use. */
-function sample({ baseType, type }: ParamType, i: number): unknown {
+function sample({ baseType, type, components }: ParamType, i: number): unknown {
   if (baseType === 'address') return `0x${String(i + 1).repeat(40)}`
   if (baseType === 'bytes32') return `0x${String(i + 1).repeat(64)}`
   if (baseType === 'string') return 'text'
   if (baseType === 'bool') return true
   if (/^u?int/.test(type)) return BigInt(i + 1)
+  if (components !== null) return components.map(sample)
   throw new Error(`no sample of ${type}`)
 }
 
