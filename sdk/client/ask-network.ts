@@ -23,6 +23,8 @@ export type Content<T> = {
   readonly value: T
   readonly usage: Units | undefined
   readonly model: string | undefined
+  /** The answer's id, for providers that send no `ZG-Res-Key`. */
+  readonly id: string | undefined
 }
 
 /** A request that any provider of a model can answer. */
@@ -164,9 +166,10 @@ async function* attempt<T>(
       // A reader that left ends the request at the provider.
       if (!step.done) await pieces.return(undefined as never)
     }
-    const { value, usage, model: named } = step.value
+    const { value, usage, model: named, id } = step.value
+    const chatId = answer.chatId ?? id
     const exchange = {
-      ...{ offer, chatId: answer.chatId, usage, reservation, bound: request.bound, model: named },
+      ...{ offer, chatId, usage, reservation, bound: request.bound, model: named },
       ...{ requestSha256: toHex(sha256(request.body)).slice(2), responseSha256: answer.digest() },
     }
     const { receipt, signature } = await verifyAnswer(network, exchange, signal)
@@ -178,7 +181,7 @@ async function* attempt<T>(
       ...value,
       ...{ verified: true, provider, model, modelRoot, feeWei: receipt.feeWei, receipt, signature },
       usage: { inputUnits: Number(receipt.inputUnits), outputUnits: Number(receipt.outputUnits) },
-      chatId: answer.chatId ?? '',
+      chatId: chatId ?? '',
       failures: [...failures],
       ...{ firstByteMs, totalMs: performance.now() - startedMs },
     }
@@ -200,7 +203,7 @@ async function send<T>(
 ): Promise<{ prepared: PreparedRequest; answer: ProviderAnswer; startedMs: number }> {
   const { accounts, keys, book } = network
   const { provider, inputPriceWei, outputPriceWei } = offer
-  const { signal, timeoutMs = TIMEOUT_MS, silenceMs = SILENCE_MS } = options
+  const { signal, gateTokenId, timeoutMs = TIMEOUT_MS, silenceMs = SILENCE_MS } = options
   const { inputUnits, outputUnits } = request.bound
   const worstWei = BigInt(inputUnits) * inputPriceWei + BigInt(outputUnits) * outputPriceWei
   let isNewKey = false
@@ -210,7 +213,7 @@ async function send<T>(
     try {
       const answer = await askProvider({
         ...{ fetch: network.fetch, url: offer.url, path: request.path, body: request.body },
-        ...{ key: prepared.key, timeoutMs, silenceMs, maxBytes: request.maxBytes, signal },
+        ...{ key: prepared.key, gateTokenId, timeoutMs, silenceMs, maxBytes: request.maxBytes, signal },
       })
       return { prepared, answer, startedMs }
     } catch (error) {

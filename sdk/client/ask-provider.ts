@@ -10,6 +10,8 @@ export type ProviderRequest = {
   /** Without one it is a GET. */
   readonly body?: Uint8Array | undefined
   readonly key?: string | undefined
+  /** Token by which an ERC-721 gate lets the user in. */
+  readonly gateTokenId?: bigint | undefined
   /** For everything, until the last byte. */
   readonly timeoutMs: number
   /** For the first byte, and between two. */
@@ -53,7 +55,7 @@ const PROVIDER_CODES: readonly ErrorCode[] = [
  * `meta` {url, status, retryAfterSec}; those of `bytes`.
  */
 export async function askProvider(request: ProviderRequest): Promise<ProviderAnswer> {
-  const { path, body, key, signal, maxBytes } = request
+  const { path, body, key, gateTokenId, signal, maxBytes } = request
   const url = baseUrl(request.url) + path
   const controller = new AbortController()
   const onAbort = () => controller.abort(new ZerogError('ABORTED', undefined, { cause: signal?.reason }))
@@ -85,6 +87,7 @@ export async function askProvider(request: ProviderRequest): Promise<ProviderAns
       headers: {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+        ...(gateTokenId === undefined ? {} : { 'x-gate-token-id': String(gateTokenId) }),
       },
       // A view of shared memory is not a valid body; ours never is one.
       ...(body === undefined ? {} : { body: body as BodyInit }),

@@ -94,6 +94,8 @@ export type CallOptions = {
   readonly provider?: string | undefined
   /** Only providers that list this manifest root on chain. */
   readonly modelRoot?: string | undefined
+  /** Token of yours by which the model's ERC-721 gate lets you in. */
+  readonly gateTokenId?: bigint | undefined
   /** Ends the request here and at the provider, which bills what it has produced. */
   readonly signal?: AbortSignal | undefined
   /** For one attempt, until its last byte; 120 s by default. */

@@ -39,7 +39,13 @@ export declare namespace createServiceList {
   }
 }
 
-type Probe = { readonly atMs: number; readonly latencyMs: number | undefined; readonly isReady: boolean }
+type Probe = {
+  readonly atMs: number
+  readonly latencyMs: number | undefined
+  readonly isReady: boolean
+  /** The manifest that it says to run: before a change is in force on chain, another than it lists. */
+  readonly servedRoot?: string | undefined
+}
 type Listed = { readonly service: ServiceView; readonly stakeWei: bigint }
 
 const KINDS: Readonly<Record<string, InferenceKind>> = {
@@ -106,6 +112,7 @@ export function createServiceList({
     const startedMs = performance.now()
     let isReady = false
     let latencyMs: number | undefined
+    let servedRoot: string | undefined
     try {
       const answer = await askProvider({
         ...{ fetch, url: offer.url, path: '/v1/models', maxBytes: MAX_MODELS_BYTES, signal },
@@ -114,11 +121,13 @@ export function createServiceList({
       const models = jsonObject(new TextDecoder().decode(await wholeBody(answer)))
       latencyMs = performance.now() - startedMs
       // Providers of other makes do not say whether they are ready.
-      isReady = models !== undefined && !isLoading(models, offer.model)
+      const entry = entryOf(models ?? {}, offer.model)
+      isReady = models !== undefined && entry?.ready !== false
+      servedRoot = typeof entry?.manifest_root === 'string' ? entry.manifest_root : undefined
     } catch (error) {
       if (signal?.aborted) throw error
     }
-    const found = { atMs: performance.now(), latencyMs, isReady }
+    const found = { atMs: performance.now(), latencyMs, isReady, servedRoot }
     probes.set(offer.provider, found)
     return found
   }
@@ -175,18 +184,23 @@ export function createServiceList({
           fault: record?.fault,
         }
       })
+      const fits = ({ provider }: ServiceOffer) =>
+        modelRoot === undefined ||
+        (probes.get(provider)?.servedRoot ?? modelRoot).toLowerCase() === modelRoot.toLowerCase()
       const nowMs = performance.now()
       const isAvoided = ({ provider }: ServiceOffer) => (avoidedUntilMs.get(provider) ?? 0) > nowMs
-      return offers.sort(
-        (a, b) =>
-          Number(a.fault !== undefined) - Number(b.fault !== undefined) ||
-          Number(isAvoided(a)) - Number(isAvoided(b)) ||
-          Number(b.isReady) - Number(a.isReady) ||
-          Number(priceOf(a) - priceOf(b)) ||
-          reliability(b) - reliability(a) ||
-          (a.latencyMs ?? Number.MAX_VALUE) - (b.latencyMs ?? Number.MAX_VALUE) ||
-          (a.provider < b.provider ? -1 : 1),
-      )
+      return offers
+        .filter(fits)
+        .sort(
+          (a, b) =>
+            Number(a.fault !== undefined) - Number(b.fault !== undefined) ||
+            Number(isAvoided(a)) - Number(isAvoided(b)) ||
+            Number(b.isReady) - Number(a.isReady) ||
+            Number(priceOf(a) - priceOf(b)) ||
+            reliability(b) - reliability(a) ||
+            (a.latencyMs ?? Number.MAX_VALUE) - (b.latencyMs ?? Number.MAX_VALUE) ||
+            (a.provider < b.provider ? -1 : 1),
+        )
     },
 
     avoid(provider) {
@@ -231,12 +245,11 @@ function modelRootOf({ additionalInfo }: ServiceView): string | undefined {
     : undefined
 }
 
-function isLoading({ data }: Record<string, unknown>, model: string): boolean {
-  if (!Array.isArray(data)) return false
-  return data.some((one: unknown) => {
-    const entry = typeof one === 'object' && one !== null ? (one as Record<string, unknown>) : {}
-    return entry.id === model && entry.ready === false
-  })
+/** What `/v1/models` says of a model. */
+function entryOf({ data }: Record<string, unknown>, model: string): Record<string, unknown> | undefined {
+  if (!Array.isArray(data)) return undefined
+  const entries = data.filter((one: unknown) => typeof one === 'object' && one !== null)
+  return entries.find(({ id }: Record<string, unknown>) => id === model)
 }
 
 function isEndpoint(url: string): boolean {

@@ -11,7 +11,7 @@ import type {
   Tensor,
   TensorType,
 } from './inference-api.ts'
-import { modelOf, usageOf } from './text-exchange.ts'
+import { idOf, modelOf, usageOf } from './text-exchange.ts'
 
 type Vectors = Pick<EmbedResult, 'vectors'>
 type Outputs = Pick<InferResult, 'outputs'>
@@ -71,7 +71,7 @@ async function* readVectors(
     return numbers('float32', one.embedding) as Float32Array
   })
   if (vectors.length !== count) throw malformed(`the answer holds ${vectors.length} vectors, not ${count}`)
-  return { value: { vectors }, usage: usageOf(body), model: modelOf(body) }
+  return { value: { vectors }, usage: usageOf(body), model: modelOf(body), id: idOf(body) }
 }
 
 async function* readOutputs(answer: ProviderAnswer): AsyncGenerator<StreamPiece, Content<Outputs>> {
@@ -85,6 +85,7 @@ async function* readOutputs(answer: ProviderAnswer): AsyncGenerator<StreamPiece,
     value: { outputs: Object.fromEntries(tensors) },
     usage: isCounted ? { inputUnits, outputUnits } : undefined,
     model: modelOf(body),
+    id: idOf(body),
   }
 }
 

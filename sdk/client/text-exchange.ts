@@ -63,7 +63,7 @@ async function* readWhole(answer: ProviderAnswer): AsyncGenerator<StreamPiece, C
   if (response === undefined || text === undefined)
     throw new ZerogError('PEER_MISBEHAVED', 'the answer holds no text')
   const value = { text, finish: finish ?? 'stop', response }
-  return { value, usage: usageOf(response), model: modelOf(response) }
+  return { value, usage: usageOf(response), model: modelOf(response), id: idOf(response) }
 }
 
 async function* readStream(
@@ -75,6 +75,7 @@ async function* readStream(
   let finish: string | undefined
   let usage: Units | undefined
   let model: string | undefined
+  let id: string | undefined
   let isDone = false
   for await (const bytes of answer.bytes())
     for (const data of events.push(bytes)) {
@@ -91,6 +92,7 @@ async function* readStream(
       text += choice.text ?? ''
       finish = choice.finish ?? finish
       usage = usageOf(chunk) ?? usage
+      id = idOf(chunk) ?? id
       const named = modelOf(chunk)
       // One chunk of another model makes the answer one of another model.
       if (model === undefined || named === model) model = named
@@ -99,7 +101,7 @@ async function* readStream(
       if (!isUsage || asksUsage) yield { type: 'text', text: choice.text ?? '', chunk }
     }
   if (!isDone) throw new ZerogError('INFERENCE_CUT', 'the stream ended before its end')
-  return { value: { text, finish: finish ?? 'stop', response: undefined }, usage, model }
+  return { value: { text, finish: finish ?? 'stop', response: undefined }, usage, model, id }
 }
 
 function choiceOf({ choices }: Record<string, unknown>): {
@@ -127,6 +129,11 @@ export function usageOf({ usage }: Record<string, unknown>): Units | undefined {
 /** The model that an answer names. */
 export function modelOf({ model }: Record<string, unknown>): string | undefined {
   return typeof model === 'string' ? model : undefined
+}
+
+/** The id that an answer names. */
+export function idOf({ id }: Record<string, unknown>): string | undefined {
+  return typeof id === 'string' ? id : undefined
 }
 
 function recordOf(value: unknown): Record<string, unknown> {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import { parseEther, toQuantity, type Wallet } from 'ethers'
+import { chromium } from 'playwright-core'
 import { toJson } from '../../../deploy/write-file.ts'
 import {
   createInference,
@@ -21,9 +26,11 @@ import {
   type WorldProvider,
 } from '../../agents/compute/compute-world.ts'
 import { bundle } from '../../support/bundle.ts'
+import { findChromium } from '../../support/chromium.ts'
 import { type Lie, type LyingProvider, type Seen, startLyingProvider } from '../../support/lying-provider.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
+import type { ChatPage } from './chat-page.ts'
 
 const CHAT = 'zerog/chat-mini'
 const DIGITS = 'zerog/digits'
@@ -360,6 +367,8 @@ describe('createInference', () => {
     await assert.rejects(client.chat({ ...HELLO, model: 'nobody/has-this' }), {
       code: 'INFERENCE_NO_PROVIDER',
     })
+    const otherRoot = { modelRoot: `0x${'12'.repeat(32)}` }
+    await assert.rejects(client.chat(HELLO, otherRoot), { code: 'INFERENCE_NO_PROVIDER' })
     const poor = clientOf({ maxPrice: { inputPriceWei: 999n, outputPriceWei: 3000n } }).client
     await assert.rejects(poor.chat(HELLO), { code: 'INFERENCE_NO_PROVIDER' })
     const broke = clientOf({ depositWei: 0n }).client
@@ -537,16 +546,38 @@ describe('createInference', () => {
     assert.ok(feeWei > 0n && writer === cheap.wallet.address)
   })
 
-  it('behavior: the browser bundle asks the same network', async () => {
-    const { entry } = await bundle('sdk/index.ts', tempDir())
-    const module = (await import(pathToFileURL(entry).href)) as typeof import('../../../sdk/index.ts')
-    const client = module.createInference({
-      chain: world.chain,
-      signer: world.account(nextUser++),
-      depositWei: parseEther('1'),
-      stateStore: memoryStateStore(),
+  it('behavior: the example runs in a browser, which keeps what was signed', async () => {
+    const site = tempDir()
+    await bundle('test/sdk/client/chat-page.ts', site)
+    const server = createServer(({ url = '/' }, response) => {
+      const file = join(site, url.slice(1))
+      if (url !== '/' && !existsSync(file)) return response.writeHead(404).end()
+      response.writeHead(200, { 'content-type': url === '/' ? 'text/html' : 'text/javascript' })
+      const html = '<!doctype html><title>zerog</title><script type="module" src="/index.js"></script>'
+      response.end(url === '/' ? html : readFileSync(file))
     })
-    assert.equal((await client.chat(HELLO)).verified, true)
-    client.close()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const browser = await chromium.launch({
+      executablePath: await findChromium(),
+      args: ['--no-sandbox', '--disable-background-networking', '--disable-dev-shm-usage', '--disable-gpu'],
+    })
+    try {
+      const page = await browser.newPage()
+      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+      await page.waitForFunction('globalThis.page !== undefined')
+      const task = {
+        ...{ rpcUrl: world.anvil.rpcUrl, addressBook: JSON.parse(toJson(world.chain.book)), model: CHAT },
+        ...{ privateKey: world.account(nextUser++).privateKey, prompt: 'Tell me a story.' },
+      }
+      const result: unknown = await page.evaluate(`globalThis.page.chat(${JSON.stringify(task)})`)
+      const { text, shown, feeWei, records } = result as Awaited<ReturnType<ChatPage['chat']>>
+      assert.equal(shown, text)
+      assert.ok(BigInt(feeWei) > 0n && records === 1)
+    } finally {
+      await browser.close()
+      server.closeAllConnections()
+      server.close()
+    }
   })
 })
