@@ -248,8 +248,9 @@ function modelRootOf({ additionalInfo }: ServiceView): string | undefined {
 /** What `/v1/models` says of a model. */
 function entryOf({ data }: Record<string, unknown>, model: string): Record<string, unknown> | undefined {
   if (!Array.isArray(data)) return undefined
-  const entries = data.filter((one: unknown) => typeof one === 'object' && one !== null)
-  return entries.find(({ id }: Record<string, unknown>) => id === model)
+  return data
+    .filter((one: unknown): one is Record<string, unknown> => typeof one === 'object' && one !== null)
+    .find(({ id }) => id === model)
 }
 
 function isEndpoint(url: string): boolean {
