@@ -10,7 +10,7 @@ export type ProviderRequest = {
   /** Without one it is a GET. */
   readonly body?: Uint8Array | undefined
   readonly key?: string | undefined
-  /** Token by which an ERC-721 gate lets the user in. */
+  /** Token of an ERC-721 gate whose free units it may use. */
   readonly gateTokenId?: bigint | undefined
   /** For everything, until the last byte. */
   readonly timeoutMs: number

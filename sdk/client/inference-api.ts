@@ -94,7 +94,7 @@ export type CallOptions = {
   readonly provider?: string | undefined
   /** Only providers that list this manifest root on chain. */
   readonly modelRoot?: string | undefined
-  /** Token of yours by which the model's ERC-721 gate lets you in. */
+  /** Your token of a model's ERC-721 gate, whose free units the request may use. */
   readonly gateTokenId?: bigint | undefined
   /** Ends the request here and at the provider, which bills what it has produced. */
   readonly signal?: AbortSignal | undefined

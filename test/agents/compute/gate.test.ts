@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { id, parseEther, type Wallet } from 'ethers'
 import { registerModelCall, updateModelCall } from '../../../sdk/chain/model-calls.ts'
 import { type ModelGate, NO_GATE, OPEN_TERMS } from '../../../sdk/chain/models.ts'
+import { createInference } from '../../../sdk/client/inference.ts'
 import {
   type GateErc20Mock,
   GateErc20Mock__factory,
@@ -223,6 +224,32 @@ describe('a model with a gate', () => {
     for (const tokenId of ['-1', '0x7', 'seven', '9'.repeat(78), '9'.repeat(79)]) {
       const bad = await infer(STRANGER, 1, tokenId)
       assert.deepEqual([bad.status, errorOf(bad).code], [400, 'BAD_REQUEST'])
+    }
+  })
+
+  it('behavior: our client: the reason without the token, a verified answer without a fee with it', async () => {
+    const owner = world.account(OWNER)
+    const passes = { kind: 'erc721', freeUnits: 1_000n, quotaPeriodBlocks: LONG_PERIOD } as const
+    const gate = await gateOf(passes, pass)
+    await world.send(owner, updateModelCall(world.chain, { modelId: CHAT, terms: termsOf(gate) }))
+    const clientOf = (user: number) => createInference({ chain: world.chain, signer: world.account(user) })
+    const body = { model: CHAT, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 8 }
+    const [stranger, holder] = [clientOf(HOLDER), clientOf(STRANGER)]
+    try {
+      await assert.rejects(stranger.chat(body), (error: unknown) => {
+        assert.match(String(error), /is for holders of at least 1 of the ERC-721 token/)
+        return true
+      })
+      // The pass went to the other account before.
+      const free = await holder.chat(body, { gateTokenId: 7n })
+      assert.deepEqual([free.verified, free.feeWei], [true, 0n])
+      const paid = await holder.chat(body)
+      assert.equal(
+        paid.feeWei,
+        dueWei({ input: paid.receipt.inputUnits, output: paid.receipt.outputUnits }, 0n),
+      )
+    } finally {
+      await Promise.all([stranger.close(), holder.close()])
     }
   })
 
