@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { connectCompute } from '../../sdk/chain/compute-chain.ts'
+import { type ModelRecord, readModel } from '../../sdk/chain/models.ts'
 import { readManifest } from '../../sdk/client/model-folder-node.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { computeEnv } from '../compute/config.ts'
@@ -33,7 +35,7 @@ export function addComputeOptions(command: Command): Command {
     )
     .option(
       '--model-root <root>',
-      "root in storage of the model's manifest",
+      "root in storage of the model's manifest; the registry's by default",
       parsed('--model-root', MODEL_ROOT),
     )
     .option('--model-dir <folder>', 'folder with the model instead, for one that is not in storage')
@@ -63,24 +65,29 @@ type Parsed = {
 }
 
 /**
- * The variables of a model and its prices. The model must be there: its manifest in storage, or its graph in the folder.
+ * The variables of a model and its prices. The model must be there: its manifest in storage, or its graph in the folder. What the
+ * registry says of its name is kept: its root where no other is given, and its floor.
  *
- * Errors: BAD_REQUEST, COMPUTE_MODEL_INVALID, those of a download.
+ * Errors: BAD_REQUEST, PRICE_TOO_LOW, COMPUTE_MODEL_INVALID, those of a download.
  */
 export async function computeSettings(
   session: Session,
   output: Output,
   options: ComputeChoice & { dataDir: string },
 ): Promise<Record<string, string>> {
-  const { config } = session
+  const { chain, config, signal } = session
   const id =
     options.model ??
     config.MODEL_ID ??
     parsed('--model', MODEL_ID)(await ask('Id of the model, as clients ask for it: ', { flag: '--model' }))
-  const source = await chooseSource(session, options)
+  const registered = await readModel(await connectCompute(chain, { signal }), id, { signal })
+  const source = await chooseSource(session, options, registered)
+  if (registered !== undefined && source.root !== registered.terms.manifestRoot)
+    output.note(`registry    ${id} is registered with another manifest: ${registered.terms.manifestRoot}`)
   await checkModel(session, output, { ...source, dataDir: options.dataDir })
-  const inputPriceWei = options.inputPrice ?? config.INPUT_PRICE_WEI
-  const outputPriceWei = options.outputPrice ?? config.OUTPUT_PRICE_WEI
+  const { inputFloorWei = 0n, outputFloorWei = 0n } = registered?.terms ?? {}
+  const inputPriceWei = priceOf('input', options.inputPrice, config.INPUT_PRICE_WEI, inputFloorWei)
+  const outputPriceWei = priceOf('output', options.outputPrice, config.OUTPUT_PRICE_WEI, outputFloorWei)
   output.note(`price       ${formatWei(inputPriceWei)} in, ${formatWei(outputPriceWei)} out, a unit`)
   return {
     MODEL_ID: id,
@@ -96,13 +103,29 @@ export async function computeSettings(
 
 type Source = { root: string; dir?: undefined } | { root?: undefined; dir: string }
 
-async function chooseSource({ config }: Session, { modelRoot, modelDir }: ComputeChoice): Promise<Source> {
+/** The price that was given, which must reach the floor; else the configured one, or the floor above it. */
+function priceOf(unit: string, given: bigint | undefined, configuredWei: bigint, floorWei: bigint): bigint {
+  const priceWei = given ?? configuredWei
+  if (priceWei >= floorWei) return priceWei
+  if (given === undefined) return floorWei
+  throw new ZerogError(
+    'PRICE_TOO_LOW',
+    `the owner of the model wants ${floorWei} wei an ${unit} unit at least: give --${unit}-price`,
+  )
+}
+
+async function chooseSource(
+  { config }: Session,
+  { modelRoot, modelDir }: ComputeChoice,
+  registered: ModelRecord | undefined,
+): Promise<Source> {
   if (modelRoot !== undefined && modelDir !== undefined)
     throw new ZerogError('BAD_REQUEST', 'give --model-root or --model-dir, one of the two')
   if (modelRoot !== undefined) return { root: modelRoot }
   if (modelDir !== undefined) return { dir: resolve(modelDir) }
   if (config.MODEL_ROOT !== undefined) return { root: config.MODEL_ROOT }
   if (config.MODEL_DIR !== undefined) return { dir: resolve(config.MODEL_DIR) }
+  if (registered !== undefined) return { root: registered.terms.manifestRoot }
   const answer = await ask("Root in storage of the model's manifest, or its folder: ", {
     flag: '--model-root',
   })

@@ -11,6 +11,8 @@ import OpenAI from 'openai'
 import { openJobCall } from '../../sdk/chain/job-calls.ts'
 import { readJobBond, readJobCount } from '../../sdk/chain/jobs.ts'
 import { depositFundCall, transferFundCall } from '../../sdk/chain/ledger.ts'
+import { registerModelCall } from '../../sdk/chain/model-calls.ts'
+import { OPEN_TERMS } from '../../sdk/chain/models.ts'
 import { jobKind } from '../../sdk/protocol/job-output.ts'
 import { modelHash } from '../../sdk/protocol/receipt.ts'
 import {
@@ -252,12 +254,6 @@ describe('zerog compute chat, embed, infer', () => {
       'INFERENCE_NO_PROVIDER',
       69,
     ],
-    [
-      'chat: a limit',
-      ['chat', 'hi', '--max-tokens', '1000000', '--max-spend', '1wei'],
-      'INFERENCE_LIMIT_REACHED',
-      77,
-    ],
     ['embed: nothing', ['embed'], 'BAD_REQUEST', 64],
     ['infer: no file', ['infer', 'nowhere.npy'], 'FILE_MISSING', 66],
     ['infer: the wrong shape', ['infer', 'three.json'], 'COMPUTE_INPUT_INVALID', 65],
@@ -269,6 +265,12 @@ describe('zerog compute chat, embed, infer', () => {
       assert.deepEqual([run.errorCode(), run.code], [code, exit], run.stderr)
     })
   }
+
+  it('error: chat: a limit that nothing fits in', async () => {
+    // This one has asked nothing yet: no ceiling of before covers it.
+    const run = await zerog(['compute', 'chat', 'hi', '--max-spend', '1wei'])
+    assert.deepEqual([run.errorCode(), run.code], ['INFERENCE_LIMIT_REACHED', 77], run.stderr)
+  })
 })
 
 describe('zerog compute proxy', () => {
@@ -614,10 +616,16 @@ describe('zerog agent compute', () => {
   }
 
   it('error: bad choices write no .env', async () => {
+    const terms = { ...OPEN_TERMS, manifestRoot: `0x${'ab'.repeat(32)}`, kind: 'embedding', licence: 'MIT' }
+    const registered = { modelId: 'zerog/embed-other', terms: { ...terms, inputFloorWei: 400n } }
+    await world.send(world.account(22), registerModelCall(world.chain, registered))
+    const at = ['--port', String(port), '--model', registered.modelId]
     const cases: [args: string[], code: string][] = [
-      [['--port', String(port), '--model', 'm', '--model-dir', 'nowhere'], 'COMPUTE_MODEL_INVALID'],
-      [['--port', String(port), '--model', 'm', '--model-dir', cwd], 'COMPUTE_MODEL_INVALID'],
-      [['--port', String(port), '--model', 'm', '--model-root', `0x${'ab'.repeat(32)}`], 'UNKNOWN_ROOT'],
+      [[...at, '--model-dir', 'nowhere'], 'COMPUTE_MODEL_INVALID'],
+      [[...at, '--model-dir', cwd], 'COMPUTE_MODEL_INVALID'],
+      [[...at, '--model-dir', modelDir('embed'), '--input-price', '399wei'], 'PRICE_TOO_LOW'],
+      // The registry's root, which nobody has stored.
+      [at, 'UNKNOWN_ROOT'],
       [['--port', String(port), '--model', 'm'], 'BAD_REQUEST'],
     ]
     for (const [args, code] of cases) {
