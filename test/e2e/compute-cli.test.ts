@@ -268,7 +268,11 @@ describe('zerog compute chat, embed, infer', () => {
 
   it('error: chat: a limit that nothing fits in', async () => {
     // This one has asked nothing yet: no ceiling of before covers it.
-    const run = await zerog(['compute', 'chat', 'hi', '--max-spend', '1wei'])
+    const fresh = world.account(23)
+    await world.fund(fresh, chat.wallet.address)
+    const run = await zerog(['compute', 'chat', 'hi', '--max-spend', '1wei'], {
+      PRIVATE_KEY: fresh.privateKey,
+    })
     assert.deepEqual([run.errorCode(), run.code], ['INFERENCE_LIMIT_REACHED', 77], run.stderr)
   })
 })
