@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import type { ContractTransactionResponse } from 'ethers'
 import { id, ZeroAddress, ZeroHash } from 'ethers'
-import { ReentrantReceiverMock__factory } from '../../../typechain-types/index.js'
+import { JobEscrow__factory, ReentrantReceiverMock__factory } from '../../../typechain-types/index.js'
 import { compareGas, type GasFigure } from '../../support/gas-snapshot.ts'
 import {
   BOND_WEI,
@@ -288,16 +288,70 @@ describe('the escrow’s money', () => {
     await receiver.call(encode.encodeFunctionData('withdraw', [stranger.address]))
   })
 
-  it('behavior: a replaced bidder that refuses money blocks nobody', async () => {
+  it('behavior: a replaced bidder is credited and not called, so it can block nobody', async () => {
     const jobId = await jobs.open()
     await jobs.bid(jobId, seller)
     const [before = 0n] = await jobs.creditsOf(seller)
+    const coins = await jobs.chain.ethers.provider.getBalance(seller)
     await jobs.bid(jobId, rival)
     assert.deepEqual(await jobs.creditsOf(seller), [before + BOND_WEI])
+    assert.equal(await jobs.chain.ethers.provider.getBalance(seller), coins)
   })
 
   it('behavior: coins sent without a call are refused', async () => {
     await assert.rejects(stranger.sendTransaction({ to: jobs.escrowAddress, value: 1n }))
+  })
+})
+
+describe('hostile parties', () => {
+  it('behavior: a provider that is stopped or takes its service away after its bid may still deliver', () =>
+    jobs.chain.rolledBack(async () => {
+      const jobId = await jobs.openFirm(seller)
+      await jobs.serving.connect(owner).revokeTEESignerAcknowledgement(seller)
+      await jobs.serving.connect(seller).removeService()
+      const delivery = await jobs.store(await jobs.outputFor(jobId, seller.address))
+      await asSeller.deliver(jobId, jobs.struct(delivery))
+      await mine.accept(jobId, delivery.root)
+    }))
+
+  it('behavior: an output for one escrow is none for another with the same job', async () => {
+    const { beacon, market, staking, serving } = jobs
+    const other = await new JobEscrow__factory(owner).deploy(
+      ...([owner, beacon, market, staking, serving, JOB_PARAMS, arbiter] as const),
+    )
+    const terms = await jobs.termsFor({ provider: seller.address, bidWindowSec: 0n })
+    while ((await other.jobCount()) < (await escrow.jobCount()))
+      await other.connect(client).open(terms, { value: MAX_WEI + BOND_WEI })
+    const jobId = await jobs.openFirm(seller)
+    await other.connect(client).open(terms, { value: MAX_WEI + BOND_WEI })
+    const { termsHash } = await other.jobOf(jobId)
+    assert.notEqual(termsHash, (await escrow.jobOf(jobId)).termsHash)
+    await other.connect(seller).bid(jobId, termsHash, { value: BOND_WEI })
+    const delivery = jobs.struct(await jobs.store(await jobs.outputFor(jobId, seller.address)))
+    await revertsWith(other.connect(seller).deliver(jobId, delivery), other, 'HeaderMalformed')
+    await asSeller.deliver(jobId, delivery)
+  })
+
+  it('behavior: a client that outbids with an address of its own and gives up gains nothing', async () => {
+    const [before = 0n] = await jobs.creditsOf(client)
+    const jobId = await jobs.open()
+    await jobs.bid(jobId, seller)
+    const [owed = 0n] = await jobs.creditsOf(seller)
+    await jobs.bid(jobId, rival)
+    await jobs.afterBids(jobId)
+    await escrow.connect(rival).giveUp(jobId)
+    // What it gets is what it and its other address paid in; the honest bidder has its bond back.
+    assert.deepEqual(await jobs.creditsOf(client, seller), [
+      before + MAX_WEI + 2n * BOND_WEI,
+      owed + BOND_WEI,
+    ])
+  })
+
+  it('behavior: a client cannot take a dispute back once it sees that it loses', async () => {
+    const jobId = await openDisputed()
+    const { outputRoot } = await escrow.jobOf(jobId)
+    await revertsWith(mine.accept(jobId, outputRoot), escrow, 'WrongState', [jobId, JOB_STATE.Disputed])
+    await asArbiter.rule(jobId, true)
   })
 })
 
