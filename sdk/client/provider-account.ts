@@ -4,7 +4,7 @@ import { acknowledgeSignerCall, setMaxPriceCall } from '../chain/compute-user.ts
 import { depositFundCall, readLedger, readLedgerTerms, transferFundCall } from '../chain/ledger.ts'
 import { read } from '../chain/read.ts'
 import { sendCall } from '../chain/send.ts'
-import { ZerogError } from '../protocol/errors.ts'
+import { errorCode, ZerogError } from '../protocol/errors.ts'
 import { inferenceDomain, signInferenceMessage, type Voucher } from '../protocol/voucher.ts'
 import { askProvider, jsonObject, wholeBody } from './ask-provider.ts'
 import type { ServiceOffer } from './inference-api.ts'
@@ -180,14 +180,27 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
     if (record === undefined) {
       const claim = isFresh ? { settledWei: 0n, owedWei: 0n } : await claimOf(offer, account, signal)
       await book.open(provider, { ...claim, ceilingWei: account.ceilingWei })
-    } else if (
-      record.lostWei > worstWei ||
-      (!met.has(provider) && (record.doubtWei > 0n || record.isForgiven))
-    ) {
-      const { settledWei, owedWei } = await claimOf(offer, account, signal)
-      await book.reconcile(provider, settledWei + owedWei)
+    } else if (await isUnclear(provider, record, worstWei)) {
+      await count(offer, account, signal)
     }
     met.add(provider)
+  }
+
+  /** Whether what the provider counts would tell more than the record does. */
+  async function isUnclear(provider: string, record: SpendingRecord, worstWei: bigint): Promise<boolean> {
+    if (record.isForgiven || record.lostWei > worstWei) return true
+    const doubtWei = await book.idleDoubtWei(provider)
+    return doubtWei > (met.has(provider) ? worstWei * STEP_REQUESTS : 0n)
+  }
+
+  async function count(
+    offer: ServiceOffer,
+    account: InferenceAccount,
+    signal: AbortSignal,
+    refused?: Reservation,
+  ): Promise<boolean> {
+    const { settledWei, owedWei } = await claimOf(offer, account, signal)
+    return book.reconcile(offer.provider, settledWei + owedWei, refused)
   }
 
   async function post(offer: ServiceOffer, record: SpendingRecord, state: Known, signal: AbortSignal) {
@@ -221,7 +234,7 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
     let state = await ready(offer, worstWei, signal)
     await meet(offer, state, worstWei, signal)
     const nowSec = BigInt(Math.floor(Date.now() / 1000))
-    const { reservation, record } = await book.reserve(provider, {
+    const wish = {
       ...{ worstWei, nowSec, limitWei: options.maxSpendWei, postedWei: state.postedWei },
       stepWei: options.ceilingStepWei ?? worstWei * STEP_REQUESTS,
       terms: {
@@ -229,6 +242,13 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
         modelRoot: offer.modelRoot ?? ANY_MODEL,
         validUntilSec: nowSec + VOUCHER_SEC,
       },
+    }
+    const { reservation, record } = await book.reserve(provider, wish).catch(async (error: unknown) => {
+      const isLimit = errorCode(error) === 'INFERENCE_LIMIT_REACHED'
+      if (!isLimit || (await book.idleDoubtWei(provider)) === 0n) throw error
+      // What broke may have cost less than it could have.
+      await count(offer, state.account, signal)
+      return book.reserve(provider, wish)
     })
     try {
       const { balanceWei, pendingRefundWei, settledWei } = state.account
@@ -262,8 +282,7 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
       const state = known.get(offer.provider)
       // It may have lost what was posted.
       if (state) state.postedWei = account.ceilingWei
-      const { settledWei, owedWei } = await claimOf(offer, account, signal)
-      return book.reconcile(offer.provider, settledWei + owedWei, refused)
+      return count(offer, account, signal, refused)
     },
 
     forget(provider) {

@@ -75,10 +75,12 @@ export type SpendingBook = {
   ): Promise<void>
   /**
    * Holds the provider's count (settled and claimed) against the record: false when it is above what was verified and what is
-   * in doubt, unless it is forgiven. Else it is taken over, and the doubt is gone but for requests that ended just now, which the provider may
-   * not have counted yet; unless others are under way, whose fees the count may hold.
+   * in doubt, unless it is forgiven. Else the doubt falls to what the count leaves room for: requests under way, and those that broke just now,
+   * which the provider may not have counted yet.
    */
   reconcile(provider: string, claimedWei: bigint, refused?: Reservation): Promise<boolean>
+  /** Doubt that a look at the provider's count would end. */
+  idleDoubtWei(provider: string): Promise<bigint>
   /** Notes a receipt's nonce as used; false when it was before. */
   useNonce(provider: string, nonce: bigint): boolean
   forgive(provider: string): Promise<void>
@@ -122,7 +124,11 @@ const COUNTED_MS = 60_000
 const MAX_NONCES = 10_000
 
 /** A book in one entry of a store. Error of its functions: STORE_CORRUPT when the entry is damaged. */
-export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<string>): SpendingBook {
+export function openSpendingBook(
+  stateStore: StateStore,
+  keyOf: () => Promise<string>,
+  nowMs: () => number = () => performance.now(),
+): SpendingBook {
   const used = new Map<string, Set<bigint>>()
   const underWayWei = new Map<string, bigint>()
   const broken = new Map<string, { readonly atMs: number; readonly worstWei: bigint }[]>()
@@ -165,7 +171,7 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
 
   /** The worst case of what ended without a receipt a moment ago. */
   function brokenWei(provider: string): bigint {
-    const recent = (broken.get(provider) ?? []).filter(({ atMs }) => performance.now() - atMs < COUNTED_MS)
+    const recent = (broken.get(provider) ?? []).filter(({ atMs }) => nowMs() - atMs < COUNTED_MS)
     broken.set(provider, recent)
     return recent.reduce((sum, { worstWei }) => sum + worstWei, 0n)
   }
@@ -212,8 +218,7 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
       alone(async (book) => {
         const old = known(book, provider)
         underWay(provider, -worstWei)
-        if (!isFree)
-          broken.set(provider, [...(broken.get(provider) ?? []), { atMs: performance.now(), worstWei }])
+        if (!isFree) broken.set(provider, [...(broken.get(provider) ?? []), { atMs: nowMs(), worstWei }])
         await write(book, provider, {
           ...old,
           doubtWei: isFree ? old.doubtWei - least(worstWei, old.doubtWei) : old.doubtWei,
@@ -223,21 +228,33 @@ export function openSpendingBook(stateStore: StateStore, keyOf: () => Promise<st
         })
       }),
 
+    idleDoubtWei: (provider) =>
+      alone(async (book) => {
+        const { doubtWei = 0n } = book.get(provider) ?? {}
+        return doubtWei - least(underWay(provider, 0n) + brokenWei(provider), doubtWei)
+      }),
+
     reconcile: (provider, claimedWei, refused) =>
       alone(async (book) => {
         const old = known(book, provider)
         const ownWei = refused?.worstWei ?? 0n
-        const mostWei = old.spentWei + old.doubtWei - least(ownWei, old.doubtWei)
-        if (claimedWei > mostWei && !old.isForgiven) return false
-        if (underWay(provider, 0n) > ownWei) return true
-        const spentWei = most(claimedWei, old.spentWei)
-        const openWei = old.doubtWei - least(ownWei, old.doubtWei)
-        const doubtWei = least(brokenWei(provider), openWei)
+        const countedWei = old.doubtWei - least(ownWei, old.doubtWei)
+        if (claimedWei > old.spentWei + countedWei && !old.isForgiven) return false
+        const excessWei = claimedWei - least(old.spentWei, claimedWei)
+        const othersWei = underWay(provider, 0n) - ownWei
+        // What is claimed above the verified may be of requests under way: then it stays in doubt until they are settled.
+        const takenWei = othersWei > 0n && !old.isForgiven ? 0n : excessWei
+        const restWei = othersWei + brokenWei(provider) + excessWei - takenWei
+        const doubtWei = least(countedWei - least(takenWei, countedWei), restWei)
         // What turns out not to have been billed is not lost.
-        const freedWei = openWei - doubtWei - least(spentWei - old.spentWei, openWei - doubtWei)
-        const lostWei = old.lostWei - least(freedWei, old.lostWei)
-        const record = { ...old, spentWei, doubtWei: doubtWei + ownWei, lostWei, isForgiven: false }
-        await write(book, provider, record)
+        const freedWei = countedWei - least(doubtWei + takenWei, countedWei)
+        await write(book, provider, {
+          ...old,
+          spentWei: old.spentWei + takenWei,
+          doubtWei: doubtWei + ownWei,
+          lostWei: old.lostWei - least(freedWei, old.lostWei),
+          isForgiven: false,
+        })
         return true
       }),
 

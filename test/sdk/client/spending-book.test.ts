@@ -86,6 +86,60 @@ describe('openSpendingBook', () => {
     )
   })
 
+  it('property: an honest provider is never accused, and what it billed is always covered', async () => {
+    const step = fc.record({
+      type: fc.constantFrom('reserve', 'settle', 'drop', 'reconcile', 'review', 'wait'),
+      worst: fc.bigInt(1n, 300n),
+      share: fc.bigInt(0n, 100n),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        let nowMs = 0
+        const book = openSpendingBook(memoryStateStore(), KEY, () => nowMs)
+        await book.open('0xa', { settledWei: 0n, owedWei: 0n, ceilingWei: 0n })
+        const open: { reservation: Reservation; feeWei: bigint; isBilled: boolean }[] = []
+        let billedWei = 0n
+        let nonce = 0n
+        for (const { type, worst, share } of steps) {
+          const feeWei = (worst * share) / 100n
+          if (type === 'wait') nowMs += 61_000
+          if (type === 'reserve') {
+            const reserved = await book.reserve('0xa', wish(worst)).catch(() => undefined)
+            // The provider may bill before the client hears of it.
+            const isBilled = share % 2n === 0n
+            if (reserved) open.push({ reservation: reserved.reservation, feeWei, isBilled })
+            if (reserved && isBilled) billedWei += feeWei
+          }
+          const ended = type === 'settle' || type === 'drop' ? open.shift() : undefined
+          if (ended && !ended.isBilled) billedWei += ended.feeWei
+          if (ended && type === 'settle')
+            await book.settle(ended.reservation, { feeWei: ended.feeWei, nonce: ++nonce })
+          if (ended && type === 'drop')
+            await book.drop(ended.reservation, { isFree: false, isFailure: false })
+          if (type === 'reconcile') assert.equal(await book.reconcile('0xa', billedWei), true)
+          if (type === 'review') {
+            const refused = (await book.reserve('0xa', wish(worst))).reservation
+            assert.equal(await book.reconcile('0xa', billedWei, refused), true)
+            await book.drop(refused, { isFree: true, isFailure: false })
+          }
+          const { spentWei = 0n, doubtWei = 0n } = (await book.find('0xa')) ?? {}
+          const unbilledWei = open.reduce((sum, one) => sum + (one.isBilled ? 0n : one.feeWei), 0n)
+          assert.ok(spentWei + doubtWei >= billedWei + unbilledWei, `${spentWei} ${doubtWei} ${billedWei}`)
+        }
+        // Once nothing is under way, the count ends all doubt.
+        for (const one of open) {
+          if (!one.isBilled) billedWei += one.feeWei
+          await book.drop(one.reservation, { isFree: false, isFailure: false })
+        }
+        nowMs += 61_000
+        assert.equal(await book.reconcile('0xa', billedWei), true)
+        assert.equal((await book.find('0xa'))?.doubtWei, 0n)
+        assert.equal(await book.idleDoubtWei('0xa'), 0n)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
   it('error: a store that fails leaves no ceiling behind; a damaged record is not passed over', async () => {
     const store = memoryStateStore()
     const book = openSpendingBook(store, KEY)
