@@ -32,7 +32,7 @@ const REQUESTS_PER_MINUTE = 600_000
 /** A compute provider's agent, for `runAgent` (a process of its own) or `startAgent`. Error: CONFIG_INVALID. */
 export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<ComputeContext> {
   const config = withModel(env)
-  const model = { id: config.MODEL_ID, root: config.MODEL_ROOT }
+  const model = { id: config.MODEL_ID, root: config.MODEL_ROOT, owner: config.MODEL_OWNER }
   const bookOf = (chainId: bigint) => loadAddressBookOf(chainId, config.ADDRESS_BOOK)
 
   return {
@@ -60,6 +60,7 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       const gate = createGateKeeper({
         ...{ chain, log, signal },
         modelId: config.MODEL_ID,
+        modelOwner: config.MODEL_OWNER,
         maxFreeUnits: config.MAX_FREE_UNITS,
         cacheMs: config.ACCOUNT_CACHE_MS,
       })

@@ -66,6 +66,11 @@ export const computeEnv = kernelEnv.extend({
     .describe(
       'An account is read from the chain again when older than this; a revoked key works no longer than ten times this',
     ),
+  MODEL_OWNER: envAddress()
+    .optional()
+    .describe(
+      "Who must own the model's name in the registry for its gate to count; free units are given for this owner only, none when not set",
+    ),
   MAX_FREE_UNITS: envInteger(0)
     .default(100_000)
     .describe(

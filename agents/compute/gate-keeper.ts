@@ -29,6 +29,8 @@ export declare namespace createGateKeeper {
   type Options = {
     chain: ComputeChain
     modelId: string
+    /** Whose word counts for this name; undefined: whoever has it, but nothing is given away for strangers. */
+    modelOwner: string | undefined
     /** What the provider serves free of charge to one subject in one period, whatever the owner grants. */
     maxFreeUnits: number
     cacheMs: number
@@ -45,7 +47,9 @@ const REASONS: Readonly<Record<GateReason, string>> = {
 }
 
 export function createGateKeeper(options: createGateKeeper.Options): GateKeeper {
-  const { chain, modelId, maxFreeUnits, cacheMs, log, signal } = options
+  const { chain, modelId, modelOwner, cacheMs, log, signal } = options
+  // Anybody may register a name that nobody has, with a token of its own as the gate: free units are for owners that are known.
+  const maxFreeUnits = modelOwner === undefined ? 0 : options.maxFreeUnits
   const gates = createFreshCache<ModelGate | undefined>(cacheMs)
   const reasons = createFreshCache<GateReason>(cacheMs)
   const quotas = createFreshCache<FreeQuota | undefined>(cacheMs)
@@ -53,7 +57,8 @@ export function createGateKeeper(options: createGateKeeper.Options): GateKeeper 
   const gate = () =>
     gates.get('', async () => {
       const model = await readModel(chain, modelId, { signal })
-      return model === undefined || model.terms.gate.kind === 'none' ? undefined : model.terms.gate
+      if (model === undefined || (modelOwner !== undefined && model.owner.toLowerCase() !== modelOwner.toLowerCase())) return undefined
+      return model.terms.gate.kind === 'none' ? undefined : model.terms.gate
     })
 
   async function readQuota(

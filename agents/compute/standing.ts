@@ -7,7 +7,7 @@ import type { Log } from '../kernel/log.ts'
 type Options = {
   self: string
   publicUrl: string | undefined
-  model: { id: string; root: string | undefined }
+  model: { id: string; root: string | undefined; owner: string | undefined }
   signal: AbortSignal
 }
 
@@ -33,6 +33,9 @@ export async function readProblems(
       : [
           `${model.id} has the root ${registeredRoot} in the registry: set MODEL_ROOT to it, and start again`,
         ]),
+    ...(record === undefined || record.owner.toLowerCase() === model.owner?.toLowerCase()
+      ? []
+      : [`${model.id} belongs to ${record.owner} in the registry: if that is who made it, set MODEL_OWNER to it`]),
     ...(publicUrl === undefined
       ? ['no PUBLIC_URL: the service is listed with the address it listens on']
       : []),

@@ -35,9 +35,9 @@ abstract contract InferenceServices is IInferenceCatalog, InferenceState {
         uint256 backingWei = _staking.backing(msg.sender, address(this));
         require(backingWei >= _minStakeWei, InsufficientStake(backingWei, _minStakeWei));
         _checkTerms(announced);
-        _checkFloor(announced);
-
         Listing storage listing = _listings[msg.sender];
+        if (!_isKept(listing, announced)) _checkFloor(announced);
+
         if (_prices[msg.sender].length == 0) {
             _setTerms(listing.current, announced);
             _pushEpoch(uint96(announced.inputPrice), uint96(announced.outputPrice), block.timestamp);
@@ -225,6 +225,15 @@ abstract contract InferenceServices is IInferenceCatalog, InferenceState {
         _checkText(announced.verifiability);
         _checkPrice(announced.inputPrice);
         _checkPrice(announced.outputPrice);
+    }
+
+    /// @dev A listed service may go on with its model at its prices: who takes a name, or raises its floor, must not keep
+    /// others from moving their URL or signer.
+    function _isKept(Listing storage listing, ServiceParams calldata announced) private view returns (bool) {
+        if (!_listed.contains(msg.sender)) return false;
+        (uint96 inputWei, uint96 outputWei) = _pricesAt(msg.sender, _epochNow(msg.sender));
+        return announced.inputPrice >= inputWei && announced.outputPrice >= outputWei
+            && _isSameText(_termsNow(listing).model, announced.model);
     }
 
     /// @dev Ids that nobody has registered have no floor.

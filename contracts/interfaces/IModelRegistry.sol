@@ -131,7 +131,7 @@ interface IModelRegistry {
     function register(string calldata modelId, ModelTerms calldata terms) external;
 
     /// @notice Sets all terms anew. A root or commitment other than the present one is a new version. Owner only.
-    /// @dev A raised floor counts for services listed or changed from now on.
+    /// @dev A raised floor counts for services that list the model, or lower their prices, from now on.
     function update(string calldata modelId, ModelTerms calldata terms) external;
 
     /// @notice Offers the model to `to`, in place of an earlier offer; zero takes it back. Owner only.

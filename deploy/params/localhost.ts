@@ -61,7 +61,8 @@ export const localhost: NetworkParams = {
         minProviderStakeWei: parseEther('10'),
         faultSlashWei: parseEther('1'),
         defaultDailyCapWei: parseEther('1'),
-        lockSec: 120,
+        // An agent settles within a quarter of it: five minutes, its default interval.
+        lockSec: 1200,
         noticeSec: 60,
         challengeSec: 60,
         answerSec: 60,

@@ -64,9 +64,10 @@ describe('a model with a gate', () => {
     await world.send(owner, registerModelCall(world.chain, { modelId: CHAT, terms: termsOf(coins) }))
     await world.send(owner, registerModelCall(world.chain, { modelId: DIGITS, terms: termsOf(passes) }))
 
-    chat = await world.addProvider(0, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat') })
+    const MODEL_OWNER = owner.address
+    chat = await world.addProvider(0, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat'), MODEL_OWNER })
     digits = await world.addProvider(1, {
-      ...{ MODEL_ID: DIGITS, MODEL_DIR: modelDir('digits') },
+      ...{ MODEL_ID: DIGITS, MODEL_DIR: modelDir('digits'), MODEL_OWNER },
       ...{ INPUT_PRICE_WEI: String(DEAR_WEI), OUTPUT_PRICE_WEI: String(DEAR_WEI) },
     })
     chatAgent = await chat.start()
@@ -251,6 +252,29 @@ describe('a model with a gate', () => {
     } finally {
       await Promise.all([stranger.close(), holder.close()])
     }
+  })
+
+  it('behavior: owners that the provider does not name give nothing away; the gate of another does not count', async () => {
+    const owner = world.account(OWNER)
+    // Anybody may register a name, with a token of its own: here one that is worth a thousand units each period.
+    const gate = await gateOf(
+      { kind: 'erc20', minBalance: 100n, freeUnits: 1_000n, quotaPeriodBlocks: 41n },
+      coin,
+    )
+    await world.send(owner, updateModelCall(world.chain, { modelId: CHAT, terms: termsOf(gate) }))
+    await chatAgent.stop()
+    const unnamed = await world.addProvider(2, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat') })
+    const agent = await unnamed.start()
+    assert.equal(await agent.context.gate.pass(world.account(STRANGER).address, undefined), undefined)
+    await assert.rejects(agent.context.gate.pass(world.account(HOLDER).address, undefined), {
+      code: 'COMPUTE_GATE_CLOSED',
+    })
+    chatAgent = await chat.start({ MODEL_OWNER: world.account(STRANGER).address })
+    const served = await ask(HOLDER)
+    assert.equal(served.status, 200, served.text)
+    assert.ok((await receiptOf(chat, served.key)).feeWei > 0n)
+    await chatAgent.stop()
+    chatAgent = await chat.start()
   })
 
   it('behavior: a gate that its owner takes away is open at once', async () => {

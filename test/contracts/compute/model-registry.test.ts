@@ -419,6 +419,19 @@ describe('price floor', () => {
     await revertsWith(announce(10n, 20n), chain.serving, 'PriceBelowFloor')
     await announce(11n, 0n)
   })
+
+  it('behavior: who takes a name that others serve cannot keep them from changing the rest of their service', async () => {
+    const model = 'unregistered/served'
+    const seller = await chain.newSeller(14, { model, inputPrice: 2n, outputPrice: 3n })
+    const floors = { inputFloorWei: 2n ** 96n - 1n, outputFloorWei: 2n ** 96n - 1n }
+    await models.connect(chain.signer(1)).register(model, { ...termsOf(), ...floors })
+    await seller.announce({ model, url: 'https://elsewhere.example' })
+    assert.equal((await chain.serving.getService(seller.address)).url, 'https://elsewhere.example')
+    await seller.announce({ model, inputPrice: 3n })
+    await revertsWith(seller.announce({ model, inputPrice: 1n }), chain.serving, 'PriceBelowFloor')
+    await seller.serving.removeService()
+    await revertsWith(seller.announce({ model }), chain.serving, 'PriceBelowFloor')
+  })
 })
 
 describe('gas', () => {
