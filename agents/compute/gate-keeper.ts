@@ -57,7 +57,11 @@ export function createGateKeeper(options: createGateKeeper.Options): GateKeeper 
   const gate = () =>
     gates.get('', async () => {
       const model = await readModel(chain, modelId, { signal })
-      if (model === undefined || (modelOwner !== undefined && model.owner.toLowerCase() !== modelOwner.toLowerCase())) return undefined
+      if (
+        model === undefined ||
+        (modelOwner !== undefined && model.owner.toLowerCase() !== modelOwner.toLowerCase())
+      )
+        return undefined
       return model.terms.gate.kind === 'none' ? undefined : model.terms.gate
     })
 

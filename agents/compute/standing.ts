@@ -35,7 +35,9 @@ export async function readProblems(
         ]),
     ...(record === undefined || record.owner.toLowerCase() === model.owner?.toLowerCase()
       ? []
-      : [`${model.id} belongs to ${record.owner} in the registry: if that is who made it, set MODEL_OWNER to it`]),
+      : [
+          `${model.id} belongs to ${record.owner} in the registry: if that is who made it, set MODEL_OWNER to it`,
+        ]),
     ...(publicUrl === undefined
       ? ['no PUBLIC_URL: the service is listed with the address it listens on']
       : []),

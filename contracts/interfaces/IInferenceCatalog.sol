@@ -13,7 +13,8 @@ interface IInferenceCatalog is IInferenceEvents {
     /// once; a rise and any other change only after the notice, also when the service was removed in between. A further
     /// change replaces one that has not begun, and its notice begins anew.
     /// @dev Needs `MIN_PROVIDER_STAKE` of stake behind this contract, and no value. Where the model's id is registered,
-    /// prices below its floor of this moment revert with `PriceBelowFloor`.
+    /// prices below its floor of this moment revert with `PriceBelowFloor`, unless a listed service goes on with the
+    /// model at the prices it has, or above.
     function addOrUpdateService(ServiceParams calldata params) external payable;
 
     /// @notice Takes the sender's service off the list: it settles nothing more. Prices and notices are remembered.

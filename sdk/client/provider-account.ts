@@ -179,6 +179,16 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
     const isFresh = account.settledWei === 0n && account.ceilingWei === 0n && account.nonce === 0n
     if (record === undefined) {
       const claim = isFresh ? { settledWei: 0n, owedWei: 0n } : await claimOf(offer, account, signal)
+      // Nothing is known here of what it says to be owed: it is believed as far as the chain would let it take that today.
+      const roomWei = account.ceilingWei - account.settledWei
+      if (claim.owedWei > most(roomWei, account.dailyCapWei))
+        throw new ZerogError(
+          'INFERENCE_OVERBILLED',
+          'the provider says to be owed more than the account allows',
+          {
+            meta: { provider, owedWei: claim.owedWei },
+          },
+        )
       await book.open(provider, { ...claim, ceilingWei: account.ceilingWei })
     } else if (await isUnclear(provider, record, worstWei)) {
       await count(offer, account, signal)

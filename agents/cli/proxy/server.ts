@@ -100,8 +100,9 @@ export function createProxyServer(options: createProxyServer.Options): FastifyIn
     const mostWei = worstCaseWei(prices, { bodyBytes: bytesOf(request).length, outputUnits })
     const reservation = budget.reserve(mostWei)
     let spentWei = 0n
+    let lost = 0
     const onLost = () => {
-      spentWei += mostWei
+      lost++
     }
     try {
       const answer = await ask({ model, signal: whileOpen(reply), mostWei, onLost })
@@ -112,11 +113,11 @@ export function createProxyServer(options: createProxyServer.Options): FastifyIn
       return answer
     } catch (error) {
       const code = isZerogError(error) ? error : asComputeError(error)
-      for (const failure of failuresOf(code)) if (!FREE.test(failure)) onLost()
+      lost = Math.max(lost, failuresOf(code).filter((failure) => !FREE.test(failure)).length)
       onRequest({ route, model, error: code })
       throw error
     } finally {
-      reservation.close(spentWei)
+      reservation.close(spentWei + BigInt(lost) * mostWei)
     }
   }
 
@@ -146,7 +147,7 @@ export function createProxyServer(options: createProxyServer.Options): FastifyIn
 
   server.get('/v1/models', async () => ({ object: 'list', data: modelsOf(await allOffers()) }))
   server.get('/v1/models/*', async (request: FastifyRequest<{ Params: { '*': string } }>) => {
-    const id = decodeURIComponent(request.params['*'])
+    const id = request.params['*']
     const found = modelsOf(await allOffers()).find((model) => model.id === id)
     if (found !== undefined) return found
     throw new ZerogError(

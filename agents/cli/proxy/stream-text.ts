@@ -24,7 +24,7 @@ export declare namespace streamText {
     reply: FastifyReply
     stream: TextStream
     signal: AbortSignal
-    /** Called for each provider that broke off after its first text. */
+    /** Called for each provider that broke off after it had begun. */
     onBreak: () => void
   }
 }
@@ -43,10 +43,13 @@ export async function streamText({
   const resume = createTextResume()
   const held: object[] = []
   let id: string | undefined
+  let isBroken = false
   try {
     for await (const piece of stream) {
+      if (piece.type === 'start') isBroken = true
       if (piece.type === 'restart') {
         onBreak()
+        isBroken = false
         resume.restart()
         held.length = 0
       }
@@ -68,11 +71,14 @@ export async function streamText({
     }
     resume.end()
     const result = await stream.result
+    isBroken = false
     for (const chunk of held) await events.send(chunk)
     events.end(DONE)
     return result
   } catch (error) {
     stream.cancel()
+    // Whatever the error says: the provider had begun, and may bill.
+    if (isBroken) onBreak()
     if (!events.isBegun()) throw error
     events.end(eventText(openAiError(asComputeError(error))))
     return undefined

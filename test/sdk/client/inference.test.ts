@@ -467,6 +467,24 @@ describe('createInference', () => {
     assert.equal((await client.chat(HELLO, { provider: cheap.wallet.address })).verified, true)
   })
 
+  it('error: a provider that is met anew and says to be owed more than the account allows gets no ceiling', async () => {
+    const first = clientOf()
+    await first.client.chat(HELLO)
+    await until('the ceiling is on chain', async () => {
+      await world.anvil.mine(1)
+      return (await world.inference.ceilingOf(first.user, cheap.wallet)) > 0n
+    })
+    const owed = { kind: 'answer', status: 200, body: `{"unsettledFee":"${parseEther('50')}"}` } as const
+    proxy.decide((seen) => (seen.path.endsWith('/unsettledfee') ? owed : { kind: 'pass' }))
+    const signed = signedBy(first.user)
+    const { client, events } = clientOf({ depositWei: parseEther('90') }, first.user)
+    await assert.rejects(client.chat(HELLO, { provider: cheap.wallet.address }), {
+      code: 'INFERENCE_OVERBILLED',
+    })
+    assert.deepEqual(signedBy(first.user), signed)
+    assert.ok(events.every(({ type }) => type === 'attempt' || type === 'failure'))
+  })
+
   it('behavior: keys for other tools, their revocation, and the money back after the lock', async () => {
     const { client, user } = clientOf()
     const { provider } = await client.chat(HELLO)
@@ -491,7 +509,7 @@ describe('createInference', () => {
     const first = await client.withdraw()
     assert.equal(first.paidWei, before.ledger?.availableWei)
     assert.equal(first.pendingWei, before.accounts[0]?.balanceWei)
-    await world.elapse(121n)
+    await world.elapse(world.chain.computeTerms.graceSec + 1n)
     const second = await client.withdraw()
     assert.equal(second.paidWei, first.pendingWei)
     assert.equal(second.pendingWei, 0n)
