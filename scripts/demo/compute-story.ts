@@ -31,7 +31,7 @@ export type ComputeStory = {
   chat?: { text: string; provider: string; tokens: number; firstTextMs: number; seconds: number }
   job?: {
     jobId: bigint
-    state: string
+    provider: string
     lines: number
     units: bigint
     inputRoot: string

@@ -47,8 +47,8 @@ export function computeSummaryLines(summary: ComputeSummary): string[] {
     ),
     ...when(
       job,
-      ({ jobId, state, lines, outputRoot, priceWei }) =>
-        `batch job     ${jobId} ${state}: ${lines} lines, output ${shortHex(outputRoot)}, ${formatWei(priceWei)}`,
+      ({ jobId, provider, lines, units, outputRoot, priceWei }) =>
+        `batch job     ${jobId}: ${lines} lines, ${units} units by ${provider}, output ${shortHex(outputRoot)} sealed and accepted, ${formatWei(priceWei)}`,
     ),
     ...when(
       failover,

@@ -18,6 +18,7 @@ import { type ComputeStory, startComputeStory } from './compute-story.ts'
 import { summarizeCompute } from './compute-summary.ts'
 import * as da from './da-steps.ts'
 import { summarizeDa } from './da-summary.ts'
+import { runBatchJob } from './job-steps.ts'
 import { type MoneyRecord, moneyLines, readMoney } from './money.ts'
 import type { HolderRecord, StepRecord, Summary } from './summary.ts'
 
@@ -86,6 +87,7 @@ export async function runMainJob(options: {
       compute.classifyDigits(job.compute),
     )) &&
     (await step(job, 'stream a chat completion', () => compute.streamChat(job.compute))) &&
+    (await step(job, 'a batch job through the escrow', () => runBatchJob(job.compute))) &&
     (await step(job, 'kill a compute provider in the middle of a stream', () =>
       compute.killMidStream(job.compute),
     )) &&
@@ -280,6 +282,7 @@ async function countMoney(job: Job): Promise<void> {
   job.money = await readMoney(job.devnet, job.fromBlock)
   for (const line of moneyLines(job.money)) job.output.note(`   ${line}`)
   if (job.money.unexplainedWei !== 0n) throw new Error(`${job.money.unexplainedWei} wei are unexplained`)
+  if (job.money.uncoveredWei !== 0n) throw new Error(`${job.money.uncoveredWei} wei are owed, and not there`)
 }
 
 async function summarize(job: Job, held: boolean, startedMs: number): Promise<Summary> {

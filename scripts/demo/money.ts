@@ -6,10 +6,13 @@ import {
   MODEL_OWNER_ACCOUNT,
   PUBLISHER_ACCOUNT,
 } from '../../deploy/dev-account.ts'
+import { readEarnings } from '../../sdk/chain/compute.ts'
+import { readJobCredit } from '../../sdk/chain/jobs.ts'
+import { readLedger } from '../../sdk/chain/ledger.ts'
 import type { Devnet } from '../devnet/start-devnet.ts'
 
-/** Coins of one party, in wei, at two moments. */
-export type MoneyRow = { name: string; beforeWei: bigint; afterWei: bigint }
+/** Coins of one party, in wei, at two moments; `owedWei` is what the contracts of compute hold for it at the second. */
+export type MoneyRow = { name: string; beforeWei: bigint; afterWei: bigint; owedWei: bigint }
 
 /** Everybody's coins at two blocks. Gas is what was burned and what the block producers got between them. */
 export type MoneyRecord = {
@@ -19,6 +22,8 @@ export type MoneyRecord = {
   gasWei: bigint
   /** Sum of all differences plus gas: 0, or coins came from nowhere, or went there. */
   unexplainedWei: bigint
+  /** What the contracts of compute owe less what they have: 0, or they owe more, or keep what is nobody's. */
+  uncoveredWei: bigint
 }
 
 type Party = { name: string; addresses: readonly string[] }
@@ -30,39 +35,64 @@ const BATCH = 25
 
 /** Reads what everybody had and has: people, agents, and every contract of the deployment. */
 export async function readMoney(devnet: Devnet, fromBlock: number): Promise<MoneyRecord> {
-  const { provider } = devnet
+  const { provider, chain } = devnet
   const toBlock = await provider.getBlockNumber()
   const { burnedWei, producers } = await readBlocks(provider, fromBlock, toBlock)
   const balanceOf = async (addresses: readonly string[], block: number) => {
     const balances = await Promise.all(addresses.map((address) => provider.getBalance(address, block)))
     return balances.reduce((sum, wei) => sum + wei, 0n)
   }
+  const owedTo = async (address: string) => {
+    const at = { blockTag: toBlock }
+    const [earnedWei, creditWei, ledger] = await Promise.all([
+      readEarnings(chain, address, at),
+      readJobCredit(chain, address, at),
+      readLedger(chain, address, at),
+    ])
+    return earnedWei + creditWei + (ledger?.totalWei ?? 0n)
+  }
   const rowOf = async ({ name, addresses }: Party): Promise<MoneyRow> => ({
     name,
     beforeWei: await balanceOf(addresses, fromBlock),
     afterWei: await balanceOf(addresses, toBlock),
+    owedWei: sumOf(await Promise.all(addresses.map(owedTo))),
   })
   const rows = await Promise.all(partiesOf(devnet).map(rowOf))
   const tips = await rowOf({ name: 'block producers', addresses: producers })
   const gasWei = burnedWei + changeOf(tips)
-  return { fromBlock, toBlock, rows, gasWei, unexplainedWei: sumOf(rows.map(changeOf)) + gasWei }
+  const owedWei = sumOf(rows.map((row) => row.owedWei))
+  const heldWei = sumOf(rows.filter(({ name }) => COMPUTE_VAULTS.includes(name)).map((row) => row.afterWei))
+  return {
+    ...{ fromBlock, toBlock, rows, gasWei },
+    unexplainedWei: sumOf(rows.map(changeOf)) + gasWei,
+    uncoveredWei: owedWei - heldWei,
+  }
 }
 
 /** Lines for people; amounts to the wei where they changed. */
-export function moneyLines({ rows, gasWei, unexplainedWei, fromBlock, toBlock }: MoneyRecord): string[] {
+export function moneyLines({
+  rows,
+  gasWei,
+  unexplainedWei,
+  uncoveredWei,
+  fromBlock,
+  toBlock,
+}: MoneyRecord): string[] {
   const shown = rows.filter((row) => row.afterWei > 0n || row.beforeWei > 0n)
   return [
     `money of everybody, blocks ${fromBlock} to ${toBlock}`,
     ...formatTable(
-      ['', 'before', 'after', 'difference in wei'],
+      ['', 'before', 'after', 'difference in wei', 'held for it by compute'],
       shown.map((row) => [
         row.name,
         formatWei(row.beforeWei),
         formatWei(row.afterWei),
         signed(changeOf(row)),
+        row.owedWei === 0n ? '' : String(row.owedWei),
       ]),
     ),
     `differences ${signed(sumOf(rows.map(changeOf)))}, gas ${gasWei}: ${unexplainedWei} wei unexplained`,
+    `contracts of compute owe ${sumOf(rows.map((row) => row.owedWei))}: ${uncoveredWei} wei more than they have`,
   ]
 }
 

@@ -7,9 +7,9 @@ import { waitUntil } from './wait-until.ts'
 /** A model that a compute agent is to serve. */
 export type ServedModel = { readonly id: string; readonly manifestRoot: string }
 
-/** Prices of the devnet, in wei per token or row: enough that earnings are worth a transaction. */
-const INPUT_PRICE_WEI = 1_000_000_000_000n
-const OUTPUT_PRICE_WEI = 2_000_000_000_000n
+/** Prices of the devnet, in wei per token or row: enough to pay for a provider's gas, and for storing what a job comes to. */
+const INPUT_PRICE_WEI = 20_000_000_000_000n
+const OUTPUT_PRICE_WEI = 40_000_000_000_000n
 const SETTLE_INTERVAL_SEC = 10
 
 const modelList = z.object({ data: z.array(z.object({ owned_by: z.string(), ready: z.boolean() })) })

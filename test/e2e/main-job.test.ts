@@ -59,7 +59,7 @@ type SummaryJson = {
     digits: { images: number; right: number }
     chat: { text: string; provider: string; tokens: number }
     job: {
-      state: string
+      provider: string
       lines: number
       units: string
       inputRoot: string
@@ -70,9 +70,10 @@ type SummaryJson = {
     pay: { name: string; answers: number; verifiedWei: string; settledWei: string }[]
   }
   money: {
-    rows: { name: string; beforeWei: string; afterWei: string }[]
+    rows: { name: string; beforeWei: string; afterWei: string; owedWei: string }[]
     gasWei: string
     unexplainedWei: string
+    uncoveredWei: string
   }
 }
 
@@ -142,7 +143,7 @@ describe('npm start -- --once', () => {
     const summary = JSON.parse(readFileSync(json, 'utf8')) as SummaryJson
 
     assert.equal(summary.ok, true)
-    assert.equal(summary.steps.length, 19)
+    assert.equal(summary.steps.length, 20)
     assert.deepEqual(
       summary.steps.filter(({ held }) => !held),
       [],
@@ -266,7 +267,7 @@ function assertMoney({ priceWei, bondWei, spentWei, holders }: SummaryJson): voi
 
 /** Both models were served from storage, every answer was verified and paid, and the killed provider was replaced. */
 function assertCompute({ compute }: SummaryJson): void {
-  const { models, services, digits, chat, failover, pay } = compute
+  const { models, services, digits, chat, job, failover, pay } = compute
   assert.deepEqual(models.map(({ id }) => id).sort(), ['zerog/chat-mini', 'zerog/digits'])
   for (const { manifestRoot, files, bytes } of models) {
     assert.match(manifestRoot, /^0x[0-9a-f]{64}$/)
@@ -276,6 +277,9 @@ function assertCompute({ compute }: SummaryJson): void {
   assert.equal(digits.images, 360)
   assert.ok(digits.right >= 0.97 * digits.images, `${digits.right} of ${digits.images} digits`)
   assert.ok(chat.tokens > 20 && /fox/.test(chat.text), chat.text)
+  assert.deepEqual([job.lines, job.units], [18, '360'])
+  assert.match(job.outputRoot, /^0x[0-9a-f]{64}$/)
+  assert.notEqual(job.inputRoot, job.outputRoot)
   assert.ok(failover.texts > 0 && failover.code !== '')
   assert.notEqual(failover.killed, failover.answeredBy)
   assert.equal(pay.length, 3)
@@ -286,17 +290,26 @@ function assertCompute({ compute }: SummaryJson): void {
   assert.ok(pay.reduce((sum, { answers }) => sum + answers, 0) >= 11)
 }
 
-/** Differences and gas come to nothing; the customer paid, and the providers' work is in their vaults or wallets. */
+/** Differences and gas come to nothing: the customer paid, the providers earned more than their work cost them. */
 function assertEverybodysMoney({ money, compute }: SummaryJson): void {
-  const changeOf = (name: string) => {
+  const rowOf = (name: string) => {
     const row = money.rows.find((candidate) => candidate.name === name)
     assert.ok(row, name)
-    return BigInt(row.afterWei) - BigInt(row.beforeWei)
+    return row
   }
+  const changeOf = (name: string) => BigInt(rowOf(name).afterWei) - BigInt(rowOf(name).beforeWei)
+  const gainOf = (name: string) => changeOf(name) + BigInt(rowOf(name).owedWei)
   const sumWei = money.rows.reduce((sum, { name }) => sum + changeOf(name), 0n)
   assert.equal(sumWei + BigInt(money.gasWei), 0n)
-  assert.equal(money.unexplainedWei, '0')
+  assert.deepEqual([money.unexplainedWei, money.uncoveredWei], ['0', '0'])
+  const vaults = ['LedgerManager', 'InferenceServing', 'JobEscrow'].map((name) => changeOf(name))
+  const owedWei = money.rows.reduce((sum, row) => sum + BigInt(row.owedWei), 0n)
+  assert.equal(
+    vaults.reduce((sum, wei) => sum + wei, 0n),
+    owedWei,
+  )
   const paidWei = compute.pay.reduce((sum, { settledWei }) => sum + BigInt(settledWei), 0n)
-  assert.ok(-changeOf('customer') > paidWei)
-  assert.ok(-changeOf('model owner') > 0n)
+  assert.ok(-gainOf('customer') > paidWei + BigInt(compute.job.priceWei))
+  assert.ok(changeOf('model owner') < 0n)
+  assert.ok(gainOf('compute-2') > 0n, 'the provider of digits earned by service and job')
 }
