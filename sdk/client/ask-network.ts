@@ -190,6 +190,7 @@ async function* attempt<T>(
     isOver = true
     throw error
   } finally {
+    answer.cancel()
     if (!isOver) await book.drop(reservation, { isFree: false, isFailure: false })
   }
 }

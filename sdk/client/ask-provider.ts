@@ -25,6 +25,8 @@ export type ProviderAnswer = {
   readonly chatId: string | undefined
   /** The body as it comes, read once; leaving early ends the request. Errors: INFERENCE_CUT, TIMEOUT, ABORTED, PEER_MISBEHAVED. */
   bytes(): AsyncGenerator<Uint8Array>
+  /** Ends the request, for who does not read it to its end. */
+  cancel(): void
   /** SHA-256 of all bytes that were read, 64 hex digits. */
   digest(): string
 }
@@ -131,6 +133,10 @@ export async function askProvider(request: ProviderRequest): Promise<ProviderAns
   return {
     chatId: response.headers.get('zg-res-key') ?? undefined,
     bytes,
+    cancel() {
+      over()
+      controller.abort(new ZerogError('ABORTED'))
+    },
     digest: () => Array.from(hash.clone().digest(), (byte) => byte.toString(16).padStart(2, '0')).join(''),
   }
 }

@@ -282,7 +282,10 @@ export type Inference = {
     readonly signal?: AbortSignal | undefined
   }): Promise<Withdrawal>
   balances(signal?: AbortSignal): Promise<InferenceBalances>
-  /** A key for other tools, an `app-sk-…` secret that spends from this account at `provider`; needs a sub-account there. */
+  /**
+   * A key for other tools, an `app-sk-…` secret that spends from this account at `provider`; needs a sub-account there. What they spend is not seen
+   * here, and within the ceiling: `forgive` takes it over when the provider is rejected for it.
+   */
   createKey(
     provider: string,
     options?: { readonly tokenId?: number | undefined; readonly expiresAtMs?: number | undefined },

@@ -11,7 +11,7 @@ import { read } from '../chain/read.ts'
 import { sendCall, signerSender, type TxSender } from '../chain/send.ts'
 import { errorCode, ZerogError } from '../protocol/errors.ts'
 import { toHex } from '../protocol/hex.ts'
-import { formatJobInput, type JobRequest } from '../protocol/job-input.ts'
+import { BATCH_INFERENCE, formatJobInput, type JobRequest } from '../protocol/job-input.ts'
 import { jobKind } from '../protocol/job-output.ts'
 import { modelHash } from '../protocol/receipt.ts'
 import { bytesSource } from './file-source.ts'
@@ -38,7 +38,6 @@ export type SubmittedJob = {
 const DURATION_SEC = 3600n
 const BID_WINDOW_SEC = 60n
 const STORAGE_PERIODS = 8n
-const BATCH_INFERENCE = 'batch-inference'
 const POLL_MS = 500
 const MINED_TIMEOUT_MS = 120_000
 

@@ -351,6 +351,8 @@ describe('createInference', () => {
     for await (const piece of client.streamChat(long, only))
       if (piece.type === 'text' && piece.text !== '') break
     await idle()
+    for await (const piece of client.streamChat(long, only)) if (piece.type === 'start') break
+    await idle()
     const pending = client.chat(long, only)
     await until('it runs', () => cheapAgent.context.admission.active() > 0)
     client.close()
