@@ -70,6 +70,7 @@ export function createInference(options: InferenceOptions): Inference {
     ...{ chain, signer, options, user },
     // Called as a method, the platform's own would refuse its receiver.
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    prices: new Map(),
     book: openSpendingBook(stateStore, bookKey),
     sender: () => {
       sender ??= options.sender === undefined ? signerSender(chain, signer) : Promise.resolve(options.sender)

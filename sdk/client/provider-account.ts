@@ -78,7 +78,7 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
     const { provider, inputPriceWei, outputPriceWei } = offer
     let found = await look(provider, signal)
     if (found === undefined) {
-      await topUp(provider, { neededWei: worstWei, freeWei: 0n, isNew: true }, signal)
+      await topUp(provider, { neededWei: worstWei, freeWei: 0n, pendingWei: 0n, isNew: true }, signal)
       found = await mustLook(provider, signal)
     }
     const { account } = found
@@ -105,7 +105,7 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
   /** Moves money from the ledger to the sub-account, and into the ledger when that is allowed. One at a time. */
   function topUp(
     provider: string,
-    wish: { neededWei: bigint; freeWei: bigint; isNew: boolean },
+    wish: { neededWei: bigint; freeWei: bigint; pendingWei: bigint; isNew: boolean },
     signal: AbortSignal,
   ): Promise<void> {
     const next = ledgerQueue.then(async () => {
@@ -124,7 +124,8 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
         options.topUp?.targetWei ?? boundedBy(options.maxSpendWei, wish.neededWei * STEP_REQUESTS)
       const neededWei = most(wish.neededWei - wish.freeWei, least)
       const wishedWei = most(most(targetWei, wish.neededWei) - wish.freeWei, least)
-      let availableWei = ledger?.availableWei ?? 0n
+      // What was asked back from the sub-account is taken into use first.
+      let availableWei = (ledger?.availableWei ?? 0n) + wish.pendingWei
       if (availableWei < neededWei) {
         const missingWei = most(wishedWei - availableWei, ledger === undefined ? terms.minAccountWei : 0n)
         if (depositedWei + missingWei > (options.depositWei ?? 0n))
@@ -265,7 +266,7 @@ export function createProviderAccounts(context: InferenceContext, keys: SessionK
       const neededWei = record.spentWei + record.doubtWei - settledWei
       const freeWei = balanceWei - pendingRefundWei
       if (freeWei < neededWei) {
-        await topUp(provider, { neededWei, freeWei, isNew: false }, signal)
+        await topUp(provider, { neededWei, freeWei, pendingWei: pendingRefundWei, isNew: false }, signal)
         state = await mustLook(provider, signal)
       }
       await post(offer, record, state, signal)

@@ -39,6 +39,8 @@ export const LIES: readonly ErrorCode[] = [
 const QUICK_MS = 10_000
 const SMALL_BYTES = 64 * 1024
 const TRIES = 3
+/** An epoch that began so long ago has begun on every clock. */
+const BEGUN_SEC = 600
 const TRY_MS = 200
 
 const hash = z.string().regex(/^0x[0-9a-f]{64}$/)
@@ -146,12 +148,14 @@ async function isSigner(
 
 /** The prices of an epoch that may be billed: those of the offer, or those in force now within the caller's maximum. */
 async function pricesOf(
-  { chain, options: { maxPrice } }: InferenceContext,
+  context: InferenceContext,
   offer: ServiceOffer,
   priceEpoch: bigint,
   signal: AbortSignal,
 ): Promise<UnitPrices> {
-  const prices = await readPriceEpoch(chain, { provider: offer.provider, priceEpoch }, { signal })
+  const { chain, options } = context
+  const { maxPrice } = options
+  const prices = await epochPrices(context, offer.provider, priceEpoch, signal)
   const isWithin = (most: UnitPrices) =>
     prices !== undefined &&
     prices.inputPriceWei <= most.inputPriceWei &&
@@ -163,4 +167,18 @@ async function pricesOf(
   throw new ZerogError('INFERENCE_FEE_WRONG', 'the receipt names a price that does not hold', {
     meta: { provider: offer.provider, priceEpoch },
   })
+}
+
+async function epochPrices(
+  { chain, prices: known }: InferenceContext,
+  provider: string,
+  priceEpoch: bigint,
+  signal: AbortSignal,
+): Promise<UnitPrices | undefined> {
+  const key = `${provider}-${priceEpoch}`
+  const old = known.get(key)
+  if (old !== undefined) return old
+  const prices = await readPriceEpoch(chain, { provider, priceEpoch }, { signal })
+  if (prices !== undefined && Number(prices.fromSec) + BEGUN_SEC < Date.now() / 1000) known.set(key, prices)
+  return prices
 }

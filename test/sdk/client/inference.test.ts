@@ -511,10 +511,20 @@ describe('createInference', () => {
     const first = await client.withdraw()
     assert.equal(first.paidWei, before.ledger?.availableWei)
     assert.equal(first.pendingWei, before.accounts[0]?.balanceWei)
+    // A request in between takes what it may need back into use, without a deposit.
+    const { events, client: again } = clientOf({ depositWei: 0n, topUp: { targetWei: 1n } }, user)
+    await again.chat(HELLO, { provider })
+    assert.deepEqual(
+      events.flatMap((event) => (event.type === 'top-up' || event.type === 'deposit' ? [event.type] : [])),
+      ['top-up'],
+    )
     await world.elapse(world.chain.computeTerms.graceSec + 1n)
     const second = await client.withdraw()
-    assert.equal(second.paidWei, first.pendingWei)
-    assert.equal(second.pendingWei, 0n)
+    assert.equal(second.paidWei + second.pendingWei, first.pendingWei)
+    assert.ok(second.paidWei > second.pendingWei && second.pendingWei > 0n)
+    await world.elapse(121n)
+    const third = await client.withdraw()
+    assert.deepEqual([third.paidWei, third.pendingWei], [second.pendingWei, 0n])
     assert.equal((await client.balances()).ledger, undefined)
     assert.equal(user.address, await client.user())
   })
