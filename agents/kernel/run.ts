@@ -1,8 +1,9 @@
 import { ERROR_CODES, errorCode } from '../../sdk/protocol/errors.ts'
-import { useFastKeccak } from '../../sdk/protocol/hasher.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from './agent.ts'
 import { unknownVariables } from './config.ts'
 import type { KernelContext } from './duty.ts'
+import { useFastKeccak } from './fast-keccak.ts'
+import { growHeapFreely } from './heap-flags.ts'
 import { createLog } from './log.ts'
 
 export { type AgentHandle, type AgentOptions, startAgent } from './agent.ts'
@@ -28,6 +29,7 @@ export async function runAgent<C extends KernelContext>(
   // State may be half changed after an error nobody caught; a restart brings it back from chain and disk.
   process.on('uncaughtException', (error) => fail(name, error))
 
+  growHeapFreely()
   try {
     await useFastKeccak()
     const options = await build()

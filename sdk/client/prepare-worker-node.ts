@@ -2,19 +2,18 @@ import { parentPort } from 'node:worker_threads'
 import { loadErasureEngine } from '../protocol/erasure-wasm.ts'
 import { type ErrorCode, errorCode } from '../protocol/errors.ts'
 import { loadHasher } from '../protocol/hasher.ts'
-import type { FileLayout } from '../protocol/layout.ts'
 import { openPathSource, type PathSource } from './file-source-node.ts'
-import { type Engines, hashUnits, type UnitRange } from './hash-units.ts'
+import { createUnitHasher, type UnitRun } from './hash-units.ts'
 
 /** What the pool asks of a thread. */
-export type HashJob = { path: string; layout: FileLayout; parityShards: number; range: UnitRange }
+export type HashJob = UnitRun & { path: string }
 
 /** What a thread answers. */
 export type HashReply = { ok: true; roots: Uint8Array } | { ok: false; code: ErrorCode; message: string }
 
 // This module is the entry of a worker thread, so what it does at import is its work.
 const port = parentPort
-const engines = loadEngines()
+const hasher = loadUnitHasher()
 let open: PathSource | undefined
 
 port?.on('message', async (job: HashJob) => {
@@ -32,11 +31,12 @@ port?.on('message', async (job: HashJob) => {
   }
 })
 
-async function hashJob({ path, layout, parityShards, range }: HashJob): Promise<Uint8Array> {
+async function hashJob({ path, ...run }: HashJob): Promise<Uint8Array> {
   open ??= await openPathSource(path)
-  return hashUnits(await engines, open, { layout, parityShards, range })
+  const hashUnits = await hasher
+  return hashUnits(open, run)
 }
 
-async function loadEngines(): Promise<Engines> {
-  return { hasher: await loadHasher(), erasure: await loadErasureEngine() }
+async function loadUnitHasher() {
+  return createUnitHasher({ hasher: await loadHasher(), erasure: await loadErasureEngine() })
 }

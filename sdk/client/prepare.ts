@@ -6,7 +6,7 @@ import { type FileLayout, fileLayout } from '../protocol/layout.ts'
 import { joinNodes, rootOfNodes } from '../protocol/merkle.ts'
 import { fileTree, type Submission, submissionDigest } from '../protocol/submission.ts'
 import type { FileSource } from './file-source.ts'
-import { type Engines, hashUnits, type UnitRange, unitCount } from './hash-units.ts'
+import { createUnitHasher, type Engines, type UnitRun, unitCount } from './hash-units.ts'
 
 /** All that an upload needs to know of a file. Roots are 0x hex; data shards first, then parity. */
 export type PreparedFile = {
@@ -19,10 +19,7 @@ export type PreparedFile = {
 }
 
 /** How the hashing of units is spread; the default does one run after the other in this thread. */
-export type UnitHasher = (
-  source: FileSource,
-  job: { layout: FileLayout; parityShards: number; range: UnitRange; signal?: AbortSignal },
-) => Promise<Uint8Array>
+export type UnitHasher = (source: FileSource, job: UnitRun & { signal?: AbortSignal }) => Promise<Uint8Array>
 
 /** How many runs may be under way at a time, and who does them. `close` frees what it holds. */
 export type HashPool = { readonly width: number; readonly hashUnits: UnitHasher; close(): Promise<void> }
@@ -90,7 +87,7 @@ async function localPool(): Promise<HashPool> {
   const engines: Engines = { hasher: await loadHasher(), erasure: await loadErasureEngine() }
   return {
     width: 1,
-    hashUnits: (source, job) => hashUnits(engines, source, job),
+    hashUnits: createUnitHasher(engines),
     close: async () => undefined,
   }
 }

@@ -1,6 +1,5 @@
-// Not all of ethers: threads that only hash would load it for nothing.
-import { keccak256 } from 'ethers/crypto'
-import { getBytes, hexlify } from 'ethers/utils'
+// Not ethers: threads that only hash would load it for nothing.
+import { keccak_256 } from '@noble/hashes/sha3.js'
 import { createKeccak } from 'hash-wasm'
 import { ZerogError } from './errors.ts'
 import { loadTreeKernels } from './keccak-wasm.ts'
@@ -19,8 +18,8 @@ export type Hasher = {
   hashPairs(level: Uint8Array, out?: Uint8Array): Uint8Array
 }
 
-/** Plain keccak256 from ethers: slow, and what the engines are held against. */
-export const referenceHasher: Hasher = fromDigest('reference', (bytes) => getBytes(keccak256(bytes)))
+/** Plain TypeScript: slow, and what the engines are held against. */
+export const referenceHasher: Hasher = fromDigest('reference', (bytes) => keccak_256(bytes))
 
 let loading: Promise<Hasher> | undefined
 
@@ -31,14 +30,6 @@ let loading: Promise<Hasher> | undefined
 export function loadHasher(): Promise<Hasher> {
   loading ??= load()
   return loading
-}
-
-/**
- * Has ethers hash with the engine instead of its plain TypeScript, in the whole process; for programs, not for libraries.
- */
-export async function useFastKeccak(): Promise<void> {
-  const { keccak256: digest } = await loadHasher()
-  keccak256.register((bytes) => hexlify(digest(bytes)))
 }
 
 /** The engine for platforms without WASM SIMD: hash-wasm, one message at a time. */

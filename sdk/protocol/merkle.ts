@@ -9,7 +9,7 @@ import { concatPair, zeroHash } from './zero-hashes.ts'
  * 0G's rule: leaves keccak256(sector), nodes keccak256(left ‖ right) without domain tags, an odd last node moves up unchanged.
  */
 export function merkleRoot(hasher: Hasher, data: Uint8Array, sectors?: number): Uint8Array {
-  return rootOfNodes(hasher, sectorHashes(hasher, data, sectors))
+  return foldNodes(hasher, sectorHashes(hasher, data, sectors)).slice()
 }
 
 /** Leaf hashes, 32 B each, of the sectors of `data` filled up with zeros to `sectors` sectors. */
@@ -26,10 +26,21 @@ export function sectorHashes(hasher: Hasher, data: Uint8Array, sectors?: number)
 
 /** Root over nodes, 32 B each, left to right; an odd last node moves up unchanged. */
 export function rootOfNodes(hasher: Hasher, nodes: Uint8Array): Uint8Array {
-  let level: Uint8Array = nodes
-  if (nodeCount(level) === 0) throw new ZerogError('BAD_REQUEST', 'a tree has at least one leaf')
-  while (level.length > HASH_BYTES) level = parents(hasher, level)
-  return level.slice()
+  return foldNodes(hasher, nodes.slice())
+}
+
+/** The same in the memory of `nodes`, which it overwrites; the root returned is a view of it. */
+export function foldNodes(hasher: Hasher, nodes: Uint8Array): Uint8Array {
+  if (nodeCount(nodes) === 0) throw new ZerogError('BAD_REQUEST', 'a tree has at least one leaf')
+  let level = nodes
+  while (level.length > HASH_BYTES) {
+    const pairs = Math.floor(level.length / (2 * HASH_BYTES))
+    const odd = level.length - pairs * 2 * HASH_BYTES
+    hasher.hashPairs(level.subarray(0, level.length - odd), level)
+    level.copyWithin(pairs * HASH_BYTES, level.length - odd)
+    level = level.subarray(0, pairs * HASH_BYTES + odd)
+  }
+  return level
 }
 
 /** All levels of the tree over `leaves` (32 B each), leaves first, root last. */

@@ -1,6 +1,5 @@
-// Not all of ethers: threads that only hash would load it for nothing.
-import { keccak256 } from 'ethers/crypto'
-import { getBytes } from 'ethers/utils'
+// Not ethers: threads that only hash would load it for nothing.
+import { keccak_256 } from '@noble/hashes/sha3.js'
 import { ZerogError } from './errors.ts'
 import { binaryHeights, SECTOR_BYTES } from './layout.ts'
 
@@ -16,9 +15,7 @@ export function zeroHash(height: number): Uint8Array {
   }
   while (known.length <= height) {
     const below = known.at(-1)
-    known.push(
-      getBytes(keccak256(below === undefined ? new Uint8Array(SECTOR_BYTES) : concatPair(below, below))),
-    )
+    known.push(keccak_256(below === undefined ? new Uint8Array(SECTOR_BYTES) : concatPair(below, below)))
   }
   return known[height] ?? new Uint8Array()
 }
@@ -28,7 +25,7 @@ export function zeroTreeRoot(sectors: number): Uint8Array {
   const heights = binaryHeights(sectors).reverse()
   const [smallest, ...rest] = heights
   let root = zeroHash(smallest ?? 0)
-  for (const height of rest) root = getBytes(keccak256(concatPair(zeroHash(height), root)))
+  for (const height of rest) root = keccak_256(concatPair(zeroHash(height), root))
   return root
 }
 
