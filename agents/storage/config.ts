@@ -13,8 +13,8 @@ export const storageEnv = kernelEnv.extend({
     .default(8 * 1024 * MIB)
     .describe('Most bytes kept for one owner whose deals are not sealed yet'),
   CHUNK_BYTES: envInteger(256, 256 * MIB)
-    .default(4 * MIB)
-    .describe('Largest body of one PUT'),
+    .default(16 * MIB)
+    .describe('Largest body of one PUT; it is never held in memory'),
   BODY_IDLE_MS: envInteger(100, 3_600_000)
     .default(15_000)
     .describe('Longest silence inside a body before the upload is given up; it can be resumed'),

@@ -32,6 +32,8 @@ export type Placement = {
 export function createPlacement(options: {
   txSeq: bigint
   prepared: PreparedFile
+  /** The submission was paid a moment ago. */
+  isNew?: boolean
   reader: ShardReader
   candidates: readonly Candidate[]
   rejections: readonly Rejection[]
@@ -101,6 +103,7 @@ export function createPlacement(options: {
           ref: { txSeq, index },
           root,
           chunkBytes: candidate.chunkBytes,
+          isNew: options.isNew === true,
           signal: AbortSignal.any([own, signal].filter((one) => one !== undefined)),
           ...(options.chunkTimeoutMs === undefined ? {} : { windowTimeoutMs: options.chunkTimeoutMs }),
           onBytes(bytes) {

@@ -9,6 +9,7 @@ const MIN_BYTES_PER_SEC = 64 * 1024
 const MIN_WINDOW_MS = 10_000
 const MAX_ATTEMPTS = 4
 const FIRST_PAUSE_MS = 200
+const NOTHING: ShardProgress = { offset: 0, complete: false }
 /** A provider's view of the chain may lag behind ours by some blocks. */
 const LAG_MS = 20_000
 
@@ -26,6 +27,8 @@ export async function sendShard(
     root: string
     /** Longest chunk that the provider takes. */
     chunkBytes: number
+    /** The submission was paid a moment ago, so that nobody can have any of it; spares a question. */
+    isNew?: boolean
     signal?: AbortSignal
     onBytes?: (bytes: number) => void
     /** Longest wait for one window of a chunk, and for the answer after the last. */
@@ -39,7 +42,7 @@ export async function sendShard(
   // Used again for every window: the one before is sent by then.
   const buffer = new Uint8Array(Math.min(reader.windowBytes, total))
   let attempts = 0
-  let reached = await startingPoint()
+  let reached = options.isNew ? NOTHING : await startingPoint()
   while (!reached.complete) {
     try {
       reached = await sendNext(reached.offset)
@@ -52,7 +55,7 @@ export async function sendShard(
   async function startingPoint(): Promise<ShardProgress> {
     const held = await client.progress(ref, limits)
     // What is held under another root is the provider's to refuse or replace.
-    return held?.root === root.toLowerCase() ? held : { offset: 0, complete: false }
+    return held?.root === root.toLowerCase() ? held : NOTHING
   }
 
   async function sendNext(offset: number): Promise<ShardProgress> {

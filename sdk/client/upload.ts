@@ -217,6 +217,7 @@ async function startPlacement(
   return createPlacement({
     txSeq,
     prepared,
+    isNew: !paid.adopted,
     reader: createShardReader(engines, source, { ...prepared, maxWindowBytes: smallestChunk }),
     ...found,
     limit: Math.floor(prepared.parityShards / Number(chain.terms.faultTolerance)),

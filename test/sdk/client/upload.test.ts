@@ -231,7 +231,7 @@ describe('uploadFile', () => {
       ['cut', 'PEER_UNREACHABLE'],
     ] as const) {
       proxy.decide(({ method }) => ({ kind: method === 'PUT' ? kind : 'pass' }))
-      const { bytes, result, replaced } = await uploadThrough({ chunkTimeoutMs: 300 })
+      const { bytes, result, replaced } = await uploadThrough({ chunkTimeoutMs: 2_000 })
       assert.deepEqual(
         replaced.map((one) => one.stage === 'replaced' && one.code),
         [code],
