@@ -522,7 +522,7 @@ describe('createInference', () => {
     const second = await client.withdraw()
     assert.equal(second.paidWei + second.pendingWei, first.pendingWei)
     assert.ok(second.paidWei > second.pendingWei && second.pendingWei > 0n)
-    await world.elapse(121n)
+    await world.elapse(world.chain.computeTerms.graceSec + 1n)
     const third = await client.withdraw()
     assert.deepEqual([third.paidWei, third.pendingWei], [second.pendingWei, 0n])
     assert.equal((await client.balances()).ledger, undefined)
