@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { id, parseEther, type Wallet } from 'ethers'
+import { id, JsonRpcProvider, Network, parseEther, type Wallet } from 'ethers'
+import { createGateKeeper } from '../../../agents/compute/gate-keeper.ts'
+import { createLog } from '../../../agents/kernel/log.ts'
+import { connectCompute } from '../../../sdk/chain/compute-chain.ts'
+import { connectChain } from '../../../sdk/chain/connect.ts'
 import { registerModelCall, updateModelCall } from '../../../sdk/chain/model-calls.ts'
 import { type ModelGate, NO_GATE, OPEN_TERMS } from '../../../sdk/chain/models.ts'
 import { createInference } from '../../../sdk/client/inference.ts'
@@ -10,6 +14,7 @@ import {
   type GateErc721Mock,
   GateErc721Mock__factory,
 } from '../../../typechain-types/index.js'
+import { startRpcProxy } from '../../support/rpc-proxy.ts'
 import { until } from '../../support/until.ts'
 import {
   type ComputeAgent,
@@ -205,6 +210,35 @@ describe('a model with a gate', () => {
     assert.ok((await receiptOf(chat, (await ask(STRANGER)).key)).feeWei > 0n)
     await world.anvil.mine(40)
     assert.equal((await receiptOf(chat, (await ask(STRANGER)).key)).feeWei, 0n)
+  })
+
+  it('behavior: a node that has lost the past: who holds the coins passes, and has nothing free', async () => {
+    const proxy = await startRpcProxy(world.anvil.rpcUrl)
+    const provider = new JsonRpcProvider(proxy.rpcUrl, Network.from(31_337), {
+      staticNetwork: true,
+      batchMaxCount: 1,
+    })
+    try {
+      const chain = await connectCompute(await connectChain({ provider, addressBook: world.chain.book }))
+      const keeper = createGateKeeper({
+        ...{ chain, modelId: CHAT, modelOwner: world.account(OWNER).address, maxFreeUnits: 500, cacheMs: 0 },
+        ...{ log: createLog({ name: 'test', level: 'silent' }), signal: AbortSignal.timeout(60_000) },
+      })
+      const holder = world.account(STRANGER).address
+      assert.equal((await keeper.pass(holder, undefined))?.freeUnits, 500)
+      proxy.tamper(({ method, params }, answer) =>
+        method === 'eth_call' && params[1] !== 'latest'
+          ? { error: { code: -32_000, message: 'missing trie node' } }
+          : answer,
+      )
+      assert.equal(await keeper.pass(holder, undefined), undefined)
+      await assert.rejects(keeper.pass(world.account(HOLDER).address, undefined), {
+        code: 'COMPUTE_GATE_CLOSED',
+      })
+    } finally {
+      provider.destroy()
+      await proxy.stop()
+    }
   })
 
   it('behavior: ERC-721: free by token id, also for who cannot pay; another owner has the rest', async () => {

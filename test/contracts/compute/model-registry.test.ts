@@ -108,7 +108,7 @@ describe('register', () => {
     assert.deepEqual([version.manifestRoot, version.fromSec], [terms.manifestRoot, await chain.latest()])
   })
 
-  it('error: a name that is taken, also by the same account', async () => {
+  it('1: a name that is taken stays taken, also for the account that has it', async () => {
     const name = await newModel()
     for (const index of [1, 2]) {
       const again = models.connect(chain.signer(index)).register(name, termsOf())
@@ -162,7 +162,7 @@ describe('register', () => {
 })
 
 describe('update', () => {
-  it('behavior: another root is a new version; the earlier ones stay readable', async () => {
+  it('2: another root is a new version; the earlier ones stay as they are', async () => {
     const user = chain.signer(1)
     const name = await newModel()
     const first = await chain.latest()
@@ -212,7 +212,7 @@ describe('update', () => {
 })
 
 describe('ownership', () => {
-  it('behavior: passes only by an offer and its acceptance', async () => {
+  it('1: passes only by an offer and its acceptance', async () => {
     const [from, to, other] = [chain.signer(3), chain.signer(4), chain.signer(5)]
     const name = await newModel({}, 3)
     await revertsWith(models.connect(to).acceptModel(name), models, 'NotPendingOwner')
@@ -398,6 +398,19 @@ describe('quotaOf', () => {
     await many.mint(alice, 5n, 1n)
     const { quota, reason } = await models.quotaOf(name, alice, 123n)
     assert.deepEqual([quota.subject, reason], [subjectOf(name, gate, BigInt(alice.address)), PASSED])
+  })
+})
+
+describe('coins', () => {
+  it('4: the registry takes none', async () => {
+    const to = await models.getAddress()
+    const data = models.interface.encodeFunctionData('acceptModel', [await newModel()])
+    for (const payment of [
+      { to, value: 1n },
+      { to, data, value: 1n },
+    ])
+      await assert.rejects(owner.sendTransaction(payment))
+    assert.equal(await chain.balanceOf(to), 0n)
   })
 })
 
