@@ -95,6 +95,10 @@ export async function computeSettings(
     ...(source.root === undefined
       ? { MODEL_DIR: source.dir, ...(config.MODEL_ROOT === undefined ? {} : { MODEL_ROOT: '' }) }
       : { MODEL_ROOT: source.root, ...(config.MODEL_DIR === undefined ? {} : { MODEL_DIR: '' }) }),
+    // The owner whose root is served is the one whose gate counts.
+    ...(registered?.terms.manifestRoot === source.root && registered !== undefined
+      ? { MODEL_OWNER: registered.owner }
+      : {}),
     INPUT_PRICE_WEI: String(inputPriceWei),
     OUTPUT_PRICE_WEI: String(outputPriceWei),
     EXECUTION_PROVIDER: options.executionProvider ?? config.EXECUTION_PROVIDER,

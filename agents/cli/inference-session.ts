@@ -9,7 +9,7 @@ import { createInference, type Inference, type InferenceEvent } from '../../sdk/
 import { folderStateStore } from '../../sdk/client/state-store-node.ts'
 import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
 import { openStore, type Store } from '../kernel/store.ts'
-import { parseAddress, parseAmount } from './amount.ts'
+import { parseAddress, parseAmount, parseNumber } from './amount.ts'
 import { type ComputeSession, withComputeSession } from './compute-session.ts'
 import { formatWei, shortHex } from './format.ts'
 import type { Output } from './output.ts'
@@ -23,6 +23,7 @@ export type InferenceChoice = {
   maxOutputPrice?: bigint
   maxSpend?: bigint
   deposit?: bigint
+  gateToken?: bigint
 }
 
 /** A session of a user of models. */
@@ -50,6 +51,11 @@ export function addInferenceOptions(command: Command): Command {
       '--deposit <amount>',
       'coins that may go from your wallet into compute when it has too few',
       parseAmount,
+    )
+    .option(
+      '--gate-token <id>',
+      "your token of the model's ERC-721 gate, whose free units may be used",
+      parseNumber('--gate-token'),
     )
 }
 

@@ -102,11 +102,12 @@ async function answer(
   output: Output,
   { request, options, signal }: { request: ChatRequest; options: ChatOptions; signal: AbortSignal },
 ): Promise<TextResult> {
-  const { provider } = options
+  const { provider, gateToken: gateTokenId } = options
   const shows = process.stdout.isTTY && !output.json
   const stream = inference.streamChat(request, {
     signal,
-    ...(provider === undefined ? {} : { provider }),
+    provider,
+    gateTokenId,
   })
   for await (const piece of stream) {
     if (piece.type === 'text' && shows) process.stdout.write(piece.text)

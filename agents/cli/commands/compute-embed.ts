@@ -38,11 +38,8 @@ async function embed(
   const texts = input.filter((text) => text.trim() !== '')
   if (texts.length === 0) throw new ZerogError('BAD_REQUEST', 'there is no text')
   const { model } = await bestOffer(inference, { kind: 'embedding', choice: options, signal })
-  const { provider } = options
-  const result = await inference.embed(
-    { model, input: texts },
-    { signal, ...(provider === undefined ? {} : { provider }) },
-  )
+  const { provider, gateToken: gateTokenId } = options
+  const result = await inference.embed({ model, input: texts }, { signal, provider, gateTokenId })
   const vectors = result.vectors.map((vector) => Array.from(vector))
   output.result(
     { texts, vectors, ...answerFields(result) },

@@ -44,11 +44,8 @@ async function infer(
   const offer = await bestOffer(inference, { kind: 'tensor', choice: options, signal })
   const specs = await readGraphInputs(offer, signal)
   const inputs = await readTensorFile(file, { specs, input: options.input })
-  const { provider } = options
-  const result = await inference.infer(
-    { model: offer.model, inputs },
-    { signal, ...(provider === undefined ? {} : { provider }) },
-  )
+  const { provider, gateToken: gateTokenId } = options
+  const result = await inference.infer({ model: offer.model, inputs }, { signal, provider, gateTokenId })
   const outputs = Object.fromEntries(
     Object.entries(result.outputs).map(([name, { type, dims, data }]) => [
       name,

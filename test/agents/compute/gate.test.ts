@@ -15,7 +15,9 @@ import {
   GateErc721Mock__factory,
 } from '../../../typechain-types/index.js'
 import { startRpcProxy } from '../../support/rpc-proxy.ts'
+import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
+import { runZerog } from '../../support/zerog-cli.ts'
 import {
   type ComputeAgent,
   type ComputeWorld,
@@ -286,6 +288,16 @@ describe('a model with a gate', () => {
     } finally {
       await Promise.all([stranger.close(), holder.close()])
     }
+    const run = await runZerog(['compute', 'chat', 'Hello', '--model', CHAT, '--gate-token', '7', '--json'], {
+      cwd: tempDir(),
+      env: {
+        RPC_URL: world.anvil.rpcUrl,
+        ADDRESS_BOOK: world.bookFile,
+        PRIVATE_KEY: world.account(STRANGER).privateKey,
+      },
+    })
+    assert.equal(run.code, 0, run.stderr)
+    assert.equal(run.json<{ feeWei: string }>().feeWei, '0')
   })
 
   it('behavior: owners that the provider does not name give nothing away; the gate of another does not count', async () => {
