@@ -17,6 +17,17 @@ export { type Committee, readActiveEpoch, readCommittee } from './chain/da-commi
 export { type DaEvent, daEventFilter, decodeDaEvent } from './chain/da-events.ts'
 export { chainError, decodeRevert } from './chain/decode-error.ts'
 export { decodeStorageEvent, eventFilter, type StorageEvent } from './chain/events.ts'
+export { registerModelCall, updateModelCall } from './chain/model-calls.ts'
+export {
+  type GateReason,
+  type ModelGate,
+  type ModelRecord,
+  type ModelTerms,
+  readModel,
+  readModelAccess,
+  readModelPage,
+  readModelQuota,
+} from './chain/models.ts'
 export { eachProvider, readProviderPage, type StorageProvider } from './chain/operators.ts'
 export { type SendRequest, sendCall, signerSender, type TxSender } from './chain/send.ts'
 export { readCredit, readDeal, readDealState, readPrice } from './chain/storage.ts'

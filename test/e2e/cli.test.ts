@@ -296,11 +296,7 @@ describe('zerog model', () => {
       models.map(({ modelId, owner, terms }) => [modelId, owner, terms.kind, terms.licence]),
       [[id, network.user.address, 'tensors', 'MIT']],
     )
-    for (const none of [
-      [...mine, '--kind', 'embedding'],
-      ['model', 'list', '--owner', UNKNOWN_OWNER],
-    ])
-      assert.deepEqual((await zerogOk<Listed>(none)).models, [])
+    assert.deepEqual((await zerogOk<Listed>([...mine, '--kind', 'embedding'])).models, [])
     const words = await runZerog(['model', 'list'], { cwd: folder, env })
     assert.match(words.stdout, new RegExp(`${id} +tensors +MIT +1 +0/0 +- +0x[0-9a-f]{64}`))
   })
@@ -349,15 +345,12 @@ describe('zerog model', () => {
     const [nonce, stranger] = [await userNonce(), devAccount(30).privateKey]
     mkdirSync(join(folder, 'odd'))
     makeFile('odd/ä b.bin', randomBytes(10))
-    mkdirSync(join(folder, 'none'))
     const cases: [string[], string, Record<string, string>?][] = [
       [publish, 'FORBIDDEN', { PRIVATE_KEY: stranger }],
       [['model', 'publish', 'odd'], 'COMPUTE_MODEL_INVALID'],
-      [['model', 'publish', 'none'], 'COMPUTE_MODEL_INVALID'],
       [['model', 'publish', 'nowhere'], 'COMPUTE_MODEL_INVALID'],
       [['model', 'publish', 'tiny', '--id', 'test/other'], 'BAD_REQUEST'],
       [['model', 'publish', 'tiny', '--id', 'a b', '--licence', 'MIT'], 'TX_REVERTED'],
-      [[...publish, '--gate', 'erc20:0x12'], 'BAD_REQUEST'],
       [[...publish, '--gate', `erc721:${UNKNOWN_OWNER}`], 'TX_REVERTED'],
       [[...publish, '--free', '10/10'], 'BAD_REQUEST'],
       [['model', 'pull', 'nobody/has'], 'NOT_FOUND'],
