@@ -12,7 +12,8 @@ type Options = {
   onText?: (provider: string) => Promise<void>
 }
 
-const MAX_TOKENS = 256
+/** Most tokens of an answer; the questions have fewer. */
+export const MAX_TOKENS = 256
 
 /** Streams one answer to a question. */
 export async function ask(

@@ -1,8 +1,9 @@
 import { formatWei } from '../../agents/cli/format.ts'
+import { readService } from '../../sdk/chain/compute.ts'
 import { modelNames, SHIPPED_MODELS, serveModels } from '../devnet/serve-models.ts'
 import type { DevnetAgent } from '../devnet/start-devnet.ts'
 import { waitUntil } from '../devnet/wait-until.ts'
-import { ask } from './ask-chat.ts'
+import { ask, MAX_TOKENS } from './ask-chat.ts'
 import type { ComputePay, ComputeStory } from './compute-story.ts'
 import { classesOf, readHeldout } from './heldout-digits.ts'
 
@@ -93,7 +94,10 @@ export async function killMidStream(story: ComputeStory): Promise<void> {
       },
     })
     story.answers.push(result)
-    if (victim !== undefined) await devnet.restartAgent(victim)
+    if (victim !== undefined) {
+      story.victims.push(victim.address)
+      await devnet.restartAgent(victim)
+    }
     const [first] = broken
     if (first === undefined || victim === undefined) {
       output.note('   the answer was whole before the kill: once more')
@@ -116,29 +120,40 @@ export async function killMidStream(story: ComputeStory): Promise<void> {
   throw new Error(`no answer could be interrupted in ${KILL_TRIES} tries`)
 }
 
-/** Waits until every verified answer is settled, and not a wei more is. */
+/**
+ * Waits until every verified answer is settled, and not a wei more is: but for an answer whose provider was killed after its
+ * receipt was written and before its last byte was out.
+ */
 export async function settle(story: ComputeStory): Promise<void> {
-  const { devnet, output, signal, inference, answers } = story
-  const { inference: contract } = devnet.chain.compute
-  const user = await inference.user()
-  const readPay = () =>
-    Promise.all(
-      devnet.computeAgents.map(async ({ address, name }): Promise<ComputePay> => {
-        const own = answers.filter(({ provider }) => provider === address)
-        const verifiedWei = own.reduce((sum, { feeWei }) => sum + feeWei, 0n)
-        const settledWei = await contract.settledOf(user, address)
-        return { provider: address, name, answers: own.length, verifiedWei, settledWei }
-      }),
-    )
+  const { devnet, output, signal } = story
   await waitUntil(
-    async () => ((await readPay()).every((pay) => pay.settledWei >= pay.verifiedWei) ? true : undefined),
+    async () => ((await readPay(story)).every((pay) => pay.settledWei >= pay.verifiedWei) ? true : undefined),
     { what: 'every answer is settled', timeoutMs: SETTLE_TIMEOUT_MS, everyMs: 500, signal },
   )
-  story.pay = await readPay()
-  for (const { name, answers: count, verifiedWei, settledWei } of story.pay) {
-    output.note(`   ${name}: ${count} answers for ${verifiedWei} wei, settled ${settledWei} wei`)
-    if (settledWei !== verifiedWei) throw new Error(`${name} took ${settledWei} wei for ${verifiedWei}`)
+  story.pay = await readPay(story)
+  for (const { provider, name, answers, verifiedWei, settledWei } of story.pay) {
+    output.note(`   ${name}: ${answers} answers for ${verifiedWei} wei, settled ${settledWei} wei`)
+    const service = await readService(devnet.chain, provider, { signal })
+    const cut = BigInt(story.victims.filter((victim) => victim === provider).length)
+    const mostCutWei =
+      cut * BigInt(MAX_TOKENS) * ((service?.inputPriceWei ?? 0n) + (service?.outputPriceWei ?? 0n))
+    if (settledWei > verifiedWei + mostCutWei)
+      throw new Error(`${name} took ${settledWei} wei for ${verifiedWei}`)
   }
+}
+
+async function readPay({ devnet, inference, answers }: ComputeStory): Promise<ComputePay[]> {
+  const user = await inference.user()
+  return Promise.all(
+    devnet.computeAgents.map(async ({ address, name }) => {
+      const own = answers.filter(({ provider }) => provider === address)
+      return {
+        ...{ provider: address, name, answers: own.length },
+        verifiedWei: own.reduce((sum, { feeWei }) => sum + feeWei, 0n),
+        settledWei: await devnet.chain.compute.inference.settledOf(user, address),
+      }
+    }),
+  )
 }
 
 export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`

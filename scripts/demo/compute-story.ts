@@ -38,6 +38,8 @@ export type ComputeStory = {
     outputRoot: string
     priceWei: bigint
   }
+  /** Who was killed while it answered, once for each time. */
+  readonly victims: string[]
   failover?: { killed: string; texts: number; code: string; answeredBy: string; tries: number }
   pay?: ComputePay[]
 }
@@ -56,5 +58,5 @@ export function startComputeStory(options: Pick<ComputeStory, 'devnet' | 'output
   })
   const nameOf = (operator: string) =>
     devnet.computeAgents.find(({ address }) => address === operator)?.name ?? shortHex(operator)
-  return { ...options, inference, nameOf, models: new Map(), answers: [] }
+  return { ...options, inference, nameOf, models: new Map(), answers: [], victims: [] }
 }

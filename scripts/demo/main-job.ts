@@ -72,7 +72,16 @@ export async function runMainJob(options: {
     compute: startComputeStory({ devnet, output, signal }),
     balanceBeforeWei: await devnet.provider.getBalance(devnet.user.address),
   }
-  const held =
+  try {
+    return await summarize(job, await runSteps(job), startedMs)
+  } finally {
+    job.compute.inference.close()
+  }
+}
+
+/** All steps, as far as they hold. */
+async function runSteps(job: Job): Promise<boolean> {
+  return (
     (await step(job, 'price', showPrice)) &&
     (await step(job, 'upload and seal', upload)) &&
     // Models are stored while the first committee forms, and asked while periods pass in which sectors are drawn.
@@ -100,8 +109,7 @@ export async function runMainJob(options: {
     (await step(job, 'a reported miss and a slash for each dead provider', watchMisses)) &&
     (await step(job, 'a reported miss and a slash for each lost node', () => da.watchDaMisses(job.da))) &&
     (await step(job, 'the money of everybody adds up to the wei', countMoney))
-  job.compute.inference.close()
-  return await summarize(job, held, startedMs)
+  )
 }
 
 async function step(job: Job, name: string, work: (job: Job) => Promise<void>): Promise<boolean> {

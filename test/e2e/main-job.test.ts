@@ -284,8 +284,10 @@ function assertCompute({ compute }: SummaryJson): void {
   assert.notEqual(failover.killed, failover.answeredBy)
   assert.equal(pay.length, 3)
   for (const { name, answers, verifiedWei, settledWei } of pay) {
-    assert.equal(settledWei, verifiedWei, `${name} was paid for what it answered`)
-    assert.equal(answers > 0, BigInt(settledWei) > 0n)
+    // Whoever was killed may have written the receipt of an answer whose last bytes it could not send any more.
+    if (name === failover.killed) assert.ok(BigInt(settledWei) >= BigInt(verifiedWei))
+    else assert.equal(settledWei, verifiedWei, `${name} was paid for what it answered`)
+    assert.ok(answers === 0 || BigInt(settledWei) > 0n)
   }
   assert.ok(pay.reduce((sum, { answers }) => sum + answers, 0) >= 11)
 }
