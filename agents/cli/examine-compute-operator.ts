@@ -70,11 +70,10 @@ function listingFindings(
 ): Finding[] {
   const { model, serviceType, inputPriceWei, outputPriceWei, url, signer, isAcknowledged } = service
   const listed = `${model} (${serviceType}), ${formatWei(inputPriceWei)} in, ${formatWei(outputPriceWei)} out a unit`
-  const wanted = config.MODEL_ID
   return [
-    wanted === undefined || wanted === model || wanted === pending?.model
+    isAsWished({ config }, service) || (pending !== undefined && isAsWished({ config }, pending))
       ? ok('service', listed)
-      : warn('service', `${listed}; MODEL_ID is ${wanted}`, 'restart the agent: it announces the change'),
+      : warn('service', `${listed}: not what .env says`, 'restart the agent: it announces the change'),
     ...(pending === undefined ? [] : [changeFinding(pending)]),
     endpointOf(url, config.PUBLIC_URL),
     signer === operator
@@ -90,6 +89,13 @@ function listingFindings(
           ),
         ]),
   ]
+}
+
+/** Whether model and prices are those of the settings; who has none (another's operator) wishes nothing. */
+function isAsWished({ config }: Known, { model, inputPriceWei, outputPriceWei }: ServiceView): boolean {
+  const { MODEL_ID, INPUT_PRICE_WEI, OUTPUT_PRICE_WEI } = config
+  if (MODEL_ID === undefined) return true
+  return MODEL_ID === model && INPUT_PRICE_WEI === inputPriceWei && OUTPUT_PRICE_WEI === outputPriceWei
 }
 
 function changeFinding({ model, inputPriceWei, outputPriceWei, fromSec }: ServiceView & { fromSec: bigint }) {

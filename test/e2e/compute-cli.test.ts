@@ -694,7 +694,7 @@ describe('zerog agent compute', () => {
       wrongUrl.failed.map(({ check }) => check),
       ['endpoint', 'agent'],
     )
-    const other = await doctor({ MODEL_ID: 'zerog/other' })
+    const other = await doctor({ INPUT_PRICE_WEI: '501' })
     assert.match(other.findings.find(({ check }) => check === 'service')?.mend ?? '', /restart the agent/)
     const balanceWei = await world.rpc.getBalance(operator)
     await world.anvil.rpc('anvil_setBalance', operator, '0x0')
