@@ -8,7 +8,7 @@ import { readManifest } from '../../sdk/client/model-folder-node.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { computeEnv } from '../compute/config.ts'
 import { openModelFolder } from '../compute/model-store.ts'
-import { parseAmount } from './amount.ts'
+import { parseAddress, parseAmount } from './amount.ts'
 import { ask } from './ask.ts'
 import { formatBytes, formatWei } from './format.ts'
 import type { Output } from './output.ts'
@@ -19,6 +19,7 @@ export type ComputeChoice = {
   model?: string
   modelRoot?: string
   modelDir?: string
+  modelOwner?: string
   inputPrice?: bigint
   outputPrice?: bigint
   executionProvider?: string
@@ -39,6 +40,11 @@ export function addComputeOptions(command: Command): Command {
       parsed('--model-root', MODEL_ROOT),
     )
     .option('--model-dir <folder>', 'folder with the model instead, for one that is not in storage')
+    .option(
+      '--model-owner <address>',
+      'who made the model, if its name is registered: its gate is kept; whose root is served by default',
+      parseAddress,
+    )
     .option('--input-price <amount>', 'price of an input unit (token or row), such as 1000wei', parseAmount)
     .option('--output-price <amount>', 'price of an output unit', parseAmount)
     .option(
@@ -84,6 +90,13 @@ export async function computeSettings(
   const source = await chooseSource(session, options, registered)
   if (registered !== undefined && source.root !== registered.terms.manifestRoot)
     output.note(`registry    ${id} is registered with another manifest: ${registered.terms.manifestRoot}`)
+  // The owner whose root is served is the one whose gate counts.
+  const rootOwner = registered?.terms.manifestRoot === source.root ? registered?.owner : undefined
+  const owner = options.modelOwner ?? config.MODEL_OWNER ?? rootOwner
+  if (registered !== undefined && registered.owner.toLowerCase() !== owner?.toLowerCase())
+    output.note(
+      `registry    ${id} belongs to ${registered.owner}: if that is who made it, give --model-owner`,
+    )
   await checkModel(session, output, { ...source, dataDir: options.dataDir })
   const { inputFloorWei = 0n, outputFloorWei = 0n } = registered?.terms ?? {}
   const inputPriceWei = priceOf('input', options.inputPrice, config.INPUT_PRICE_WEI, inputFloorWei)
@@ -95,10 +108,7 @@ export async function computeSettings(
     ...(source.root === undefined
       ? { MODEL_DIR: source.dir, ...(config.MODEL_ROOT === undefined ? {} : { MODEL_ROOT: '' }) }
       : { MODEL_ROOT: source.root, ...(config.MODEL_DIR === undefined ? {} : { MODEL_DIR: '' }) }),
-    // The owner whose root is served is the one whose gate counts.
-    ...(registered?.terms.manifestRoot === source.root && registered !== undefined
-      ? { MODEL_OWNER: registered.owner }
-      : {}),
+    ...(owner === undefined ? {} : { MODEL_OWNER: owner }),
     INPUT_PRICE_WEI: String(inputPriceWei),
     OUTPUT_PRICE_WEI: String(outputPriceWei),
     EXECUTION_PROVIDER: options.executionProvider ?? config.EXECUTION_PROVIDER,

@@ -27,6 +27,7 @@ export const cliEnv = kernelEnv
       MODEL_ROOT: true,
       MODEL_DIR: true,
       MODEL_FILE: true,
+      MODEL_OWNER: true,
       EXECUTION_PROVIDER: true,
       INPUT_PRICE_WEI: true,
       OUTPUT_PRICE_WEI: true,

@@ -6,6 +6,7 @@ import {
   type ServiceView,
 } from '../../sdk/chain/compute.ts'
 import { COMPUTE_SERVICE, type ComputeChain } from '../../sdk/chain/compute-chain.ts'
+import { type ModelRecord, readModel } from '../../sdk/chain/models.ts'
 import { readOperator } from '../../sdk/chain/operators.ts'
 import { balanceFinding } from './examine-operator.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
@@ -20,13 +21,14 @@ export async function examineComputeOperator(
   chain: ComputeChain,
   operator: string,
 ): Promise<{ findings: Finding[]; endpoint: string }> {
-  const [known, balance, backingWei, service, pending, earningsWei] = await Promise.all([
+  const [known, balance, backingWei, service, pending, earningsWei, registered] = await Promise.all([
     readOperator(chain, operator, { service: COMPUTE_SERVICE }),
     balanceFinding(chain, operator),
     readComputeBacking(chain, operator),
     readService(chain, operator),
     readPendingService(chain, operator),
     readEarnings(chain, operator),
+    config.MODEL_ID === undefined ? undefined : readModel(chain, config.MODEL_ID),
   ])
   const { minProviderStakeWei } = chain.computeTerms
   return {
@@ -41,6 +43,7 @@ export async function examineComputeOperator(
       ...(service === undefined
         ? [notListed(backingWei >= minProviderStakeWei)]
         : listingFindings({ config }, operator, { service, pending })),
+      ...(registered === undefined ? [] : [registryFinding({ config }, registered)]),
       ok('earnings', `${formatWei(earningsWei)} to withdraw; a running agent does it`),
     ],
   }
@@ -51,6 +54,24 @@ function stakeFinding(backingWei: bigint, minStakeWei: bigint): Finding {
   if (backingWei >= minStakeWei) return ok('stake', found)
   const lacking = formatWeiUp(minStakeWei - backingWei).split(' ')[0]
   return fail('stake', found, `top it up: \`zerog stake deposit ${lacking} --allocate --service compute\``)
+}
+
+/** Whether the name is served as its owner in the registry means it. */
+function registryFinding({ config }: Known, { modelId, owner, terms }: ModelRecord): Finding {
+  const { MODEL_ROOT, MODEL_OWNER } = config
+  if (MODEL_ROOT !== undefined && MODEL_ROOT !== terms.manifestRoot)
+    return warn(
+      'registry',
+      `${modelId} has the root ${terms.manifestRoot}`,
+      'set MODEL_ROOT to it and start again, or serve yours under another name',
+    )
+  if (MODEL_OWNER?.toLowerCase() !== owner.toLowerCase())
+    return warn(
+      'registry',
+      `${modelId} belongs to ${owner}`,
+      'if that is who made it, set MODEL_OWNER to it: then its gate is kept',
+    )
+  return ok('registry', `${modelId} as ${owner} means it`)
 }
 
 function notListed(isStaked: boolean): Finding {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
@@ -13,7 +14,10 @@ import { readJobBond, readJobCount } from '../../sdk/chain/jobs.ts'
 import { depositFundCall, transferFundCall } from '../../sdk/chain/ledger.ts'
 import { registerModelCall } from '../../sdk/chain/model-calls.ts'
 import { OPEN_TERMS } from '../../sdk/chain/models.ts'
+import { bytesSource } from '../../sdk/client/file-source.ts'
+import { uploadFile } from '../../sdk/client/upload.ts'
 import { jobKind } from '../../sdk/protocol/job-output.ts'
+import { formatManifest } from '../../sdk/protocol/model-manifest.ts'
 import { modelHash } from '../../sdk/protocol/receipt.ts'
 import {
   type ComputeWorld,
@@ -21,6 +25,7 @@ import {
   startComputeWorld,
   type WorldProvider,
 } from '../agents/compute/compute-world.ts'
+import { type StorageNetwork, startStorageNetwork } from '../sdk/client/storage-network.ts'
 import { at } from '../support/content.ts'
 import { freePort, type RunningProcess } from '../support/processes.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -28,11 +33,17 @@ import { until } from '../support/until.ts'
 import { type CliRun, type RunningCli, runZerog, startZerog } from '../support/zerog-cli.ts'
 
 const MINUTE_MS = 60_000
+const BLOCK_MS = 750
+/** Providers of a file at the default parity: no fewer can hold it. */
+const STORAGE_NODES = 6
 const CHAT = 'zerog/chat-mini'
 const DIGITS = 'zerog/digits'
 const EMBED = 'zerog/embed-mini'
 
+let network: StorageNetwork
 let world: ComputeWorld
+/** Manifest of the digits model in the storage of this world. */
+let digitsRoot: string
 let chat: WorldProvider
 let digits: WorldProvider
 let embed: WorldProvider
@@ -44,12 +55,14 @@ let asker: Wallet
 before(
   async () => {
     folder = tempDir()
-    world = await startComputeWorld()
-    user = world.account(20)
-    asker = world.account(21)
-    chat = await world.addProvider(0, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat') })
-    digits = await world.addProvider(1, { MODEL_ID: DIGITS, MODEL_DIR: modelDir('digits') })
-    embed = await world.addProvider(3, { MODEL_ID: EMBED, MODEL_DIR: modelDir('embed') })
+    network = await startStorageNetwork({ providers: STORAGE_NODES })
+    world = await startComputeWorld(network)
+    user = world.account(2)
+    asker = world.account(5)
+    digitsRoot = await storeModel('digits', ['config.json', 'onnx/model.onnx'])
+    chat = await world.addProvider(6, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat') })
+    digits = await world.addProvider(7, { MODEL_ID: DIGITS, MODEL_ROOT: digitsRoot })
+    embed = await world.addProvider(8, { MODEL_ID: EMBED, MODEL_DIR: modelDir('embed') })
     const all = [chat, digits, embed]
     await Promise.all(all.map((provider) => provider.start()))
     await until('all services are listed', async () => {
@@ -63,6 +76,19 @@ before(
   { timeout: 4 * MINUTE_MS },
 )
 after(() => world?.stop(), { timeout: MINUTE_MS })
+
+/** Stores some files of a model and their manifest, whose root it gives. */
+async function storeModel(name: string, paths: readonly string[]): Promise<string> {
+  const store = async (bytes: Uint8Array) =>
+    (await uploadFile({ chain: network.chain, source: bytesSource(bytes) })).root
+  const files = []
+  for (const path of paths) {
+    const bytes = readFileSync(join(modelDir(name), path))
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    files.push({ path, root: await store(bytes), bytes: bytes.length, sha256 })
+  }
+  return store(new TextEncoder().encode(formatManifest(files)))
+}
 
 const chainEnv = () => ({ RPC_URL: world.anvil.rpcUrl, ADDRESS_BOOK: world.bookFile })
 
@@ -93,17 +119,12 @@ describe('zerog compute services, fund, withdraw', () => {
   it('services: all of them, or those of a model or kind', async () => {
     const all = await zerogOk<Services>(['compute', 'services'])
     assert.deepEqual(all.services.map(({ model }) => model).sort(), [CHAT, DIGITS, EMBED])
-    for (const args of [
-      ['--model', DIGITS],
-      ['--kind', 'tensor'],
-    ]) {
-      const { services } = await zerogOk<Services>(['compute', 'services', ...args])
-      assert.deepEqual(
-        services.map((service) => service.provider),
-        [digits.wallet.address],
-      )
-    }
-    assert.deepEqual((await zerogOk<Services>(['compute', 'services', '--kind', 'none'])).services, [])
+    const wish = ['compute', 'services', '--model', DIGITS, '--kind', 'tensor']
+    const { services } = await zerogOk<Services>(wish)
+    assert.deepEqual(
+      services.map((service) => service.provider),
+      [digits.wallet.address],
+    )
     const words = await runZerog(['compute', 'services'], { cwd: folder, env: chainEnv() })
     assert.match(words.stdout, new RegExp(`${CHAT} +chatbot +1000 +3000 +${provider()}`))
   })
@@ -141,8 +162,6 @@ describe('zerog compute services, fund, withdraw', () => {
 
   const refusals: [name: string, args: () => string[], code: string, exit: number][] = [
     ['fund: who lists nothing', () => ['fund', Wallet.createRandom().address, '1'], 'NOT_FOUND', 66],
-    ['fund: no amount', () => ['fund', provider()], 'BAD_REQUEST', 64],
-    ['withdraw: no account', () => ['withdraw', '--provider', user.address], 'NOT_FOUND', 66],
     ['withdraw: too much', () => ['withdraw', '--amount', '1000'], 'BAD_REQUEST', 64],
     ['doctor: no such model', () => ['doctor', '--model', 'nowhere'], 'FILE_MISSING', 66],
   ]
@@ -155,9 +174,7 @@ describe('zerog compute services, fund, withdraw', () => {
     }
   })
 
-  it('error: without money, and without a key', async () => {
-    const stranger = await zerog(['compute', 'withdraw'], { PRIVATE_KEY: Wallet.createRandom().privateKey })
-    assert.deepEqual([stranger.errorCode(), stranger.code], ['NOT_FOUND', 66], stranger.stderr)
+  it('error: without a key', async () => {
     const keyless = await zerog(['compute', 'fund', provider(), '1'], { PRIVATE_KEY: '' })
     assert.deepEqual([keyless.errorCode(), keyless.code], ['CONFIG_INVALID', 78], keyless.stderr)
   })
@@ -174,6 +191,10 @@ describe('zerog compute services, fund, withdraw', () => {
     assert.ok((cpu?.runMs ?? 0) > 0)
   })
 })
+
+function readDigits(): { images: number[][]; labels: number[] } {
+  return JSON.parse(readFileSync(join(modelDir('digits'), 'heldout.json'), 'utf8'))
+}
 
 type Answer = {
   verified: boolean
@@ -200,8 +221,6 @@ describe('zerog compute chat, embed, infer', () => {
     const words = await runZerog(STORY, { cwd: folder, env })
     assert.deepEqual([words.code, words.stdout], [0, `${answer.text}\n`], words.stderr)
     assert.match(words.stderr, new RegExp(`verified +${CHAT} by ${chat.wallet.address}\ncost +\\d+`))
-    const short = await askOk<{ finish: string; usage: Answer['usage'] }>([...STORY, '--max-tokens', '5'])
-    assert.deepEqual([short.finish, short.usage.outputUnits], ['length', 5])
   })
 
   it('embed: as many vectors as texts, from arguments or lines; a deposit only where it is allowed', async () => {
@@ -219,11 +238,8 @@ describe('zerog compute chat, embed, infer', () => {
   })
 
   it('infer: digits from a picture and from numbers', async () => {
-    const held = JSON.parse(readFileSync(join(modelDir('digits'), 'heldout.json'), 'utf8')) as {
-      images: number[][]
-      labels: number[]
-    }
-    const image = at(held.images, 0).flat()
+    const held = readDigits()
+    const image = at(held.images, 0)
     writeFileSync(join(folder, 'digit.pgm'), Buffer.concat([Buffer.from('P5 8 8 16\n'), Buffer.from(image)]))
     writeFileSync(
       join(folder, 'digits.json'),
@@ -246,15 +262,7 @@ describe('zerog compute chat, embed, infer', () => {
 
   const refusals: [name: string, args: string[], code: string, exit: number][] = [
     ['chat: a model that nobody serves', ['chat', 'hi', '--model', 'none'], 'INFERENCE_NO_PROVIDER', 69],
-    ['chat: an empty prompt', ['chat', ' '], 'BAD_REQUEST', 64],
     ['chat: half a price', ['chat', 'hi', '--max-input-price', '1wei'], 'BAD_REQUEST', 64],
-    [
-      'chat: nobody is so cheap',
-      ['chat', 'hi', '--max-input-price', '1wei', '--max-output-price', '1wei'],
-      'INFERENCE_NO_PROVIDER',
-      69,
-    ],
-    ['embed: nothing', ['embed'], 'BAD_REQUEST', 64],
     ['infer: no file', ['infer', 'nowhere.npy'], 'FILE_MISSING', 66],
     ['infer: the wrong shape', ['infer', 'three.json'], 'COMPUTE_INPUT_INVALID', 65],
   ]
@@ -268,7 +276,7 @@ describe('zerog compute chat, embed, infer', () => {
 
   it('error: chat: a limit that nothing fits in', async () => {
     // This one has asked nothing yet: no ceiling of before covers it.
-    const fresh = world.account(23)
+    const fresh = world.account(6)
     await world.fund(fresh, chat.wallet.address)
     const run = await zerog(['compute', 'chat', 'hi', '--max-spend', '1wei'], {
       PRIVATE_KEY: fresh.privateKey,
@@ -440,7 +448,7 @@ describe('zerog compute proxy', () => {
 
     before(async () => {
       const price = { INPUT_PRICE_WEI: '1', OUTPUT_PRICE_WEI: '1' }
-      dying = await world.addProvider(2, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat'), ...price })
+      dying = await world.addProvider(9, { MODEL_ID: CHAT, MODEL_DIR: modelDir('chat'), ...price })
     })
     beforeEach(
       async () => {
@@ -544,20 +552,9 @@ describe('zerog compute job', () => {
 
   const LINE = '{"custom_id":"a","url":"/v1/chat/completions","body":{}}'
   const refusals: [name: string, args: () => string[], code: string, exit: number, content?: string][] = [
-    ['status: unknown', () => ['status', '999'], 'JOB_UNKNOWN', 66],
     ['wait: unknown', () => ['wait', '999'], 'JOB_UNKNOWN', 66],
     ['accept: not delivered', () => ['accept', jobId], 'TX_REVERTED', 65],
-    ['dispute: not delivered', () => ['dispute', jobId], 'TX_REVERTED', 65],
-    ['submit: no file', () => ['submit', 'nowhere', '--model', CHAT], 'FILE_MISSING', 66],
-    ['submit: nothing', () => ['submit', 'empty.jsonl', '--model', CHAT], 'BAD_REQUEST', 64, '\n'],
     ['submit: not JSON', () => ['submit', 'torn.jsonl', '--model', CHAT], 'BAD_REQUEST', 64, `${LINE}\n{`],
-    [
-      'submit: one id twice',
-      () => ['submit', 'twice.jsonl', '--model', CHAT],
-      'BAD_REQUEST',
-      64,
-      `${LINE}\n${LINE}`,
-    ],
     ['submit: no price', () => ['submit', 'one.jsonl', '--model', CHAT], 'BAD_REQUEST', 64, LINE],
   ]
   describe('refused', { concurrency: 2 }, () => {
@@ -570,6 +567,55 @@ describe('zerog compute job', () => {
     }
   })
 
+  it('submit and wait: requests are answered, verified and paid', { timeout: 6 * MINUTE_MS }, async () => {
+    const held = readDigits()
+    const requests = [0, 1, 2].map((i) => ({
+      ...{ custom_id: `digit-${i}`, method: 'POST', url: '/v1/infer' },
+      body: { inputs: { pixel_values: { dims: [1, 1, 8, 8], data: at(held.images, i).map((v) => v / 16) } } },
+    }))
+    writeFileSync(join(folder, 'digits.jsonl'), requests.map((one) => `${JSON.stringify(one)}\n`).join(''))
+    const submit = ['compute', 'job', 'submit', 'digits.jsonl', '--model', DIGITS]
+    const wish = [...submit, '--provider', digits.wallet.address, '--max-units', '3']
+    type Submitted = { jobId: string; resumed: boolean; terms: { modelRoot: string; maxPriceWei: string } }
+    const first = await zerogOk<Submitted>(wish)
+    assert.deepEqual([first.resumed, first.terms.modelRoot], [false, digitsRoot])
+    assert.equal(first.terms.maxPriceWei, String(3 * 1000 + 3 * 3000))
+    const again = await zerogOk<Submitted>(wish)
+    assert.deepEqual([again.jobId, again.resumed], [first.jobId, true])
+
+    const wait = ['compute', 'job', 'wait', first.jobId, '--output', 'answers.jsonl', '--lines', '3']
+    let run: CliRun | undefined
+    const waiting = zerog(wait).then((done) => {
+      run = done
+    })
+    let minedMs = 0
+    // Blocks come while agents act, not so fast that the deadline of an upload passes.
+    await until(
+      'the job is over',
+      async () => {
+        if (performance.now() - minedMs > BLOCK_MS) {
+          minedMs = performance.now()
+          await world.anvil.mine(1)
+        }
+        return run
+      },
+      5 * MINUTE_MS,
+    )
+    await waiting
+    assert.equal(run?.code, 0, run?.stderr)
+    const done = run.json<{ provider: string; priceWei: string; failed: number }>()
+    assert.deepEqual([done.provider, done.failed], [digits.wallet.address, 0])
+    type Line = { custom_id: string; response: { body: { outputs: Record<string, { data: number[] }> } } }
+    const lines = readFileSync(join(folder, 'answers.jsonl'), 'utf8').trim().split('\n')
+    const digitsOf = lines.map((line) => {
+      const { response } = JSON.parse(line) as Line
+      const { data } = at(Object.values(response.body.outputs), 0)
+      return data.indexOf(Math.max(...data))
+    })
+    assert.deepEqual(digitsOf, held.labels.slice(0, 3))
+    assert.equal((await zerog(wait)).errorCode(), 'FILE_EXISTS')
+  })
+
   it('cancel and withdraw: price and bond are back', async () => {
     await zerogOk(['compute', 'job', 'cancel', jobId])
     const { creditWei, jobs } = await zerogOk<{ creditWei: string; jobs: Job[] }>([
@@ -577,7 +623,7 @@ describe('zerog compute job', () => {
       'job',
       'status',
     ])
-    assert.equal(at(jobs, 0).state, 'refunded')
+    assert.equal(jobs.find((job) => job.jobId === jobId)?.state, 'refunded')
     assert.ok(BigInt(creditWei) > parseEther('1'))
     const before = await world.rpc.getBalance(user.address)
     await zerogOk(['compute', 'job', 'withdraw'])
@@ -586,6 +632,8 @@ describe('zerog compute job', () => {
 })
 
 describe('zerog agent compute', () => {
+  /** A name in the registry, from which the root of its manifest comes. */
+  const OTHER = 'zerog/digits-too'
   type Finding = { check: string; state: 'ok' | 'warn' | 'fail'; found: string; mend?: string }
   let cwd: string
   let port: number
@@ -596,6 +644,9 @@ describe('zerog agent compute', () => {
     cwd = join(tempDir(), 'operator')
     mkdirSync(cwd)
     port = await freePort()
+    const terms = { ...OPEN_TERMS, manifestRoot: digitsRoot, kind: 'classification', licence: 'MIT' }
+    const registered = { modelId: OTHER, terms: { ...terms, inputFloorWei: 400n } }
+    await world.send(world.account(7), registerModelCall(world.chain, registered))
   })
   after(async () => {
     agent?.kill('SIGTERM')
@@ -608,7 +659,7 @@ describe('zerog agent compute', () => {
   const init = (more: readonly string[] = []) =>
     run(['agent', 'init', 'compute', '--public-url', url(), '--host', '127.0.0.1', ...more])
   const wish = () => [
-    ...['--port', String(port), '--model', 'zerog/embed-other', '--model-dir', modelDir('embed')],
+    ...['--port', String(port), '--model', OTHER],
     ...['--input-price', '500wei', '--output-price', '0', '--execution-provider', 'cpu'],
   ]
 
@@ -620,16 +671,12 @@ describe('zerog agent compute', () => {
   }
 
   it('error: bad choices write no .env', async () => {
-    const terms = { ...OPEN_TERMS, manifestRoot: `0x${'ab'.repeat(32)}`, kind: 'embedding', licence: 'MIT' }
-    const registered = { modelId: 'zerog/embed-other', terms: { ...terms, inputFloorWei: 400n } }
-    await world.send(world.account(22), registerModelCall(world.chain, registered))
-    const at = ['--port', String(port), '--model', registered.modelId]
+    const at = ['--port', String(port), '--model', OTHER]
     const cases: [args: string[], code: string][] = [
       [[...at, '--model-dir', 'nowhere'], 'COMPUTE_MODEL_INVALID'],
       [[...at, '--model-dir', cwd], 'COMPUTE_MODEL_INVALID'],
-      [[...at, '--model-dir', modelDir('embed'), '--input-price', '399wei'], 'PRICE_TOO_LOW'],
-      // The registry's root, which nobody has stored.
-      [at, 'UNKNOWN_ROOT'],
+      [[...at, '--input-price', '399wei'], 'PRICE_TOO_LOW'],
+      [[...at, '--model-root', `0x${'ab'.repeat(32)}`], 'UNKNOWN_ROOT'],
       [['--port', String(port), '--model', 'm'], 'BAD_REQUEST'],
     ]
     for (const [args, code] of cases) {
@@ -653,8 +700,15 @@ describe('zerog agent compute', () => {
     assert.equal(BigInt(backingWei), world.chain.computeTerms.minProviderStakeWei)
     const env = parseEnv(readFileSync(join(cwd, '.env'), 'utf8'))
     assert.deepEqual(
-      [env.MODEL_ID, env.MODEL_DIR, env.INPUT_PRICE_WEI, env.OUTPUT_PRICE_WEI, env.EXECUTION_PROVIDER],
-      ['zerog/embed-other', modelDir('embed'), '500', '0', 'cpu'],
+      [
+        env.MODEL_ID,
+        env.MODEL_ROOT,
+        env.MODEL_OWNER,
+        env.INPUT_PRICE_WEI,
+        env.OUTPUT_PRICE_WEI,
+        env.EXECUTION_PROVIDER,
+      ],
+      [OTHER, digitsRoot, world.account(7).address, '500', '0', 'cpu'],
     )
     assert.deepEqual((await init()).json<{ sent: string[] }>().sent, [], 'a second run sends nothing')
 
@@ -684,7 +738,17 @@ describe('zerog agent compute', () => {
       [],
     )
     const checks = healthy.findings.map(({ check }) => check)
-    for (const check of ['balance', 'stake', 'service', 'signer', 'endpoint', 'agent', 'model', 'disk'])
+    for (const check of [
+      'balance',
+      'stake',
+      'service',
+      'signer',
+      'endpoint',
+      'registry',
+      'agent',
+      'model',
+      'disk',
+    ])
       assert.ok(checks.includes(check), check)
   })
 
@@ -733,7 +797,7 @@ describe('zerog agent compute', () => {
       env: {
         ...chainEnv(),
         ...{ REDIS_URL: world.redis.url, CONFIRMATIONS: '0', LOG_LEVEL: 'silent' },
-        MODEL_DIR: join(cwd, 'broken'),
+        ...{ MODEL_ROOT: '', MODEL_DIR: join(cwd, 'broken') },
       },
     })
     await until('it says what is wrong with the model', async () => {
