@@ -97,6 +97,14 @@ export const computeEnv = kernelEnv.extend({
   JOB_MIN_WORK_SEC: envInteger(1)
     .default(60)
     .describe('Least time between the end of the bids and the deadline of a job'),
+  JOB_UNITS_PER_SEC: envInteger(1)
+    .default(100)
+    .describe(
+      'Units (input and output) that the model does in a second; jobs too long for their deadline are left',
+    ),
+  JOB_MAX_LOSS_WEI: envBigInt()
+    .default(1_000_000_000_000_000n)
+    .describe('Most that storing the output of a job may cost over what the job pays'),
   JOB_MAX_STORAGE_PERIODS: envBigInt()
     .default(1024n)
     .describe('Most periods that the output of a job is stored for'),

@@ -1,10 +1,19 @@
 import type { JobView } from '../../sdk/chain/jobs.ts'
+import { readPrice } from '../../sdk/chain/storage.ts'
+import { quoteFile } from '../../sdk/client/price.ts'
 import { BATCH_INFERENCE, MAX_JOB_LINES } from '../../sdk/protocol/job-input.ts'
 import { JOB_HEADER_BYTES, jobKind } from '../../sdk/protocol/job-output.ts'
 import { modelHash } from '../../sdk/protocol/receipt.ts'
+import { createBreather } from './breather.ts'
 import type { ComputeContext } from './context.ts'
 import { jobFiles } from './job-files.ts'
 import { fullAnswer, readLine, splitLines } from './job-line.ts'
+import { outputTerm } from './store-output.ts'
+
+/** The part of the time that the work may fill; storing and delivering take some, and machines are busy. */
+export const WORK_SHARE = 0.7
+/** Bytes of output that a unit may take, over what every line takes. */
+const UNIT_BYTES = 64
 
 /** Why the terms of a job do not suit this provider, whatever its input is; undefined when they do. */
 export function termsFault(
@@ -32,18 +41,23 @@ export function termsFault(
  */
 export async function inputFault(
   ctx: ComputeContext,
-  { jobId, terms, openedAtSec }: JobView,
+  { job, priceWei, nowSec }: { job: JobView; priceWei: bigint; nowSec: bigint },
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const { jobId, terms, openedAtSec, bidsUntilSec } = job
   const lines = splitLines(await jobFiles(ctx, jobId).input(terms.inputRoot, signal))
   if (lines.length > MAX_JOB_LINES) return 'the input has too many lines'
   let inputUnits = 0
   let sureUnits = 0
+  let mostUnits = 0
   let leastBytes = JOB_HEADER_BYTES
+  const rest = createBreather()
   for (const [i, text] of lines.entries()) {
+    await rest(signal)
     const line = readLine(ctx, { jobId, createdSec: Number(openedAtSec) }, text, i)
     inputUnits += line.inputUnits
     sureUnits += line.sureUnits
+    mostUnits += line.mostUnits
     leastBytes += Buffer.byteLength(fullAnswer(line))
   }
   if (BigInt(inputUnits) > terms.inputUnits)
@@ -52,5 +66,31 @@ export async function inputFault(
     return `the output has ${sureUnits} units for certain, at least ${terms.minUnits} are asked for`
   if (BigInt(leastBytes) > terms.maxOutputBytes)
     return `the output may need ${leastBytes} bytes, ${terms.maxOutputBytes} are allowed`
+  const startSec = bidsUntilSec > nowSec ? bidsUntilSec : nowSec
+  const needSec = Math.ceil(
+    (inputUnits + Math.min(mostUnits, Number(terms.maxUnits))) / ctx.config.JOB_UNITS_PER_SEC,
+  )
+  if (needSec > Number(terms.deadlineSec - startSec) * WORK_SHARE)
+    return `the work may take ${needSec} s, which is too much of the time until the deadline`
+  const bytes = Math.min(Number(terms.maxOutputBytes), leastBytes + UNIT_BYTES * mostUnits)
+  const costWei = await storingWei(ctx, bytes, terms.minStoragePeriods, signal)
+  if (costWei > priceWei + ctx.config.JOB_MAX_LOSS_WEI)
+    return `storing the output may cost ${costWei} wei, the job pays ${priceWei}`
   return undefined
+}
+
+/** What storing an output of this length costs us; it is no part of the price. */
+async function storingWei(
+  { chain, head }: ComputeContext,
+  byteLength: number,
+  minPeriods: bigint,
+  signal: AbortSignal,
+): Promise<bigint> {
+  const { perSectorPeriodWei } = await readPrice(chain, { signal })
+  const termPeriods = outputTerm(chain, minPeriods)
+  const { feeWei, topUpWei } = quoteFile(chain.terms, {
+    ...{ byteLength, perSectorPeriodWei, atBlock: BigInt(head.number) },
+    ...(termPeriods === undefined ? {} : { termPeriods }),
+  })
+  return feeWei + topUpWei
 }

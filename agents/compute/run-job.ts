@@ -3,13 +3,17 @@ import type { JobView } from '../../sdk/chain/jobs.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { formatJobAnswer } from '../../sdk/protocol/job-input.ts'
 import { JOB_HEADER_BYTES, jobOutputKey, wrapJobOutput } from '../../sdk/protocol/job-output.ts'
+import { createBreather } from './breather.ts'
 import type { ComputeContext } from './context.ts'
+import { WORK_SHARE } from './examine-job.ts'
 import { jobFiles } from './job-files.ts'
 import { errorAnswer, fullAnswer, isOurs, type JobLine, readLine, splitLines } from './job-line.ts'
 
 /** How long a job waits for a model that ended under it. */
 const MODEL_WAIT_MS = 60_000
 const POLL_MS = 50
+/** Lines that are passed over at once when the time is over. */
+const UNANSWERED_LINES = 4096
 
 type Answered = { readonly text: string; readonly units: number; readonly isError: boolean }
 
@@ -33,16 +37,25 @@ export async function runJob(ctx: ComputeContext, job: JobView, signal: AbortSig
   let done = ctx.jobs.work(jobId) ?? { lines: 0, bytes: 0, units: 0, errors: 0 }
   // What the lines that are not answered yet take at least.
   let keptBytes = 0
-  for (let i = done.lines; i < lines.length; i++) keptBytes += Buffer.byteLength(fullAnswer(read(i)))
+  const rest = createBreather()
+  for (let i = done.lines; i < lines.length; i++) {
+    await rest(signal)
+    keptBytes += Buffer.byteLength(fullAnswer(read(i)))
+  }
+  // Late is worth nothing: what is not answered by then is delivered as such.
+  const leftSec = Number(job.untilSec) - ctx.head.timestampSec
+  const stopMs = performance.now() + leftSec * 1000 * WORK_SHARE
 
   while (done.lines < lines.length) {
     signal.throwIfAborted()
     checkModelRoot(ctx, job)
+    const isOver = performance.now() > stopMs
     const batch = takeBatch({
       ...{ from: done.lines, until: lines.length, read },
-      ...{ most: ctx.config.MAX_SEQUENCES, unitsLeft: maxUnits - done.units },
+      most: isOver ? UNANSWERED_LINES : ctx.config.MAX_SEQUENCES,
+      unitsLeft: isOver ? Number.POSITIVE_INFINITY : maxUnits - done.units,
     })
-    const answers = await answerBatch(ctx, { batch, read, signal })
+    const answers = isOver ? batch.map(unanswered) : await answerBatch(ctx, { batch, read, signal })
     let text = ''
     let { bytes, units, errors } = done
     for (const [i, answer] of answers.entries()) {
@@ -115,12 +128,17 @@ async function answerBatch(
   return answers
 }
 
+/** The answer to a line for which no room or time is left. */
+function unanswered({ line }: Pick<Share, 'line'>): Answered {
+  return { text: fullAnswer(line), units: 0, isError: true }
+}
+
 /** Undefined when the model's process ended meanwhile. */
 async function answerLine({ line, units }: Share, signal: AbortSignal): Promise<Answered | undefined> {
   try {
     // Rows are answered whole or not at all.
     const isShort = line.mostUnits > 0 && (units === 0 || line.sureUnits > units)
-    if (isShort) return { text: fullAnswer(line), units: 0, isError: true }
+    if (isShort) return unanswered({ line })
     const { units: used, body } = await line.run(units, signal)
     const { id, customId } = line
     return {

@@ -18,12 +18,10 @@ export function storeForJob(
 ): Promise<UploadResult> {
   const { jobId, bytes, minPeriods, signal } = options
   const payments = folderStateStore(join(config.DATA_DIR, 'jobs', String(jobId), 'payments'))
-  const neededPeriods = minPeriods + SPARE_PERIODS
-  const { defaultTermPeriods, maxTermPeriods } = chain.terms
-  const termPeriods = neededPeriods < maxTermPeriods ? neededPeriods : maxTermPeriods
+  const termPeriods = outputTerm(chain, minPeriods)
   return uploadFile({
     ...{ chain, signal, transport: nodeTransport, source: bytesSource(bytes) },
-    ...(neededPeriods <= defaultTermPeriods ? {} : { termPeriods }),
+    ...(termPeriods === undefined ? {} : { termPeriods }),
     sender: {
       address: self,
       submit: ({ nonce: _, ...request }) => sender.submit(request),
@@ -31,4 +29,11 @@ export function storeForJob(
     },
     stateStore: { ...payments, delete: async () => undefined },
   })
+}
+
+/** Periods that an output is stored for; undefined where what every deal lasts is enough. */
+export function outputTerm({ terms }: ComputeContext['chain'], minPeriods: bigint): bigint | undefined {
+  const neededPeriods = minPeriods + SPARE_PERIODS
+  if (neededPeriods <= terms.defaultTermPeriods) return undefined
+  return neededPeriods < terms.maxTermPeriods ? neededPeriods : terms.maxTermPeriods
 }

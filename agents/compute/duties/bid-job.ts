@@ -41,7 +41,7 @@ export function bidJob(config: ComputeConfig): Duty<Bid, ComputeContext> {
       const room = Math.max(0, config.JOB_PARALLEL - undone)
       if (wanted.length === 0 || room === 0) return []
       const options = { blockTag: head.number, signal }
-      const { defaultArbiter } = await readJobParams(chain, options)
+      const { defaultArbiter, minBondWei } = await readJobParams(chain, options)
       const arbiters = [defaultArbiter, ...config.JOB_ARBITERS]
       const bids: Bid[] = []
       for (const { jobId } of wanted) {
@@ -56,6 +56,11 @@ export function bidJob(config: ComputeConfig): Duty<Bid, ComputeContext> {
         const bid = await readBid(chain, { jobId, provider: self }, options)
         // Whoever is too dear or not listed now may bid later.
         if ('refused' in bid || bid.priceWei < config.JOB_MIN_PRICE_WEI) continue
+        // The bond follows the maximum price, which costs a client nothing to name: it must not be worth more than the work.
+        if (bid.bondWei > minBondWei && bid.bondWei > bid.priceWei) {
+          leave(ctx, job, `the bond of ${bid.bondWei} wei is above the price of ${bid.priceWei}`)
+          continue
+        }
         bids.push({ job, ...bid })
       }
       return bids
@@ -65,7 +70,9 @@ export function bidJob(config: ComputeConfig): Duty<Bid, ComputeContext> {
 
     async perform({ job, priceWei, bondWei }, ctx) {
       const { jobId, termsHash } = job
-      const fault = (await gateFault(ctx, job.client)) ?? (await inputFault(ctx, job, ctx.signal))
+      const fault =
+        (await gateFault(ctx, job.client)) ??
+        (await inputFault(ctx, { job, priceWei, nowSec: BigInt(ctx.head.timestampSec) }, ctx.signal))
       if (fault !== undefined) {
         await jobFiles(ctx, jobId).remove()
         return leave(ctx, job, fault)

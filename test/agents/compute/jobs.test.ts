@@ -205,7 +205,7 @@ describe('the job duty', () => {
     const files = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json']
     const provider = await world.addProvider(FIRST_INDEX + 1, {
       ...{ MODEL_ID: CHAT, MODEL_ROOT: await storeModel('chat', [...files, 'onnx/model_quantized.onnx']) },
-      ...{ JOB_BIDS: 'any', INPUT_PRICE_WEI: '900', OUTPUT_PRICE_WEI: '2700' },
+      ...{ JOB_BIDS: 'any', INPUT_PRICE_WEI: '900', OUTPUT_PRICE_WEI: '2700', JOB_UNITS_PER_SEC: '1' },
     })
     await listed(provider)
     const ask = (customId: string, change: object = {}): JobRequest => ({
@@ -232,6 +232,16 @@ describe('the job duty', () => {
     }
     const strange = await openJob(client, { ...terms, arbiter: world.account(30).address })
     const dear = await openJob(client, { ...terms, inputUnits: 1n })
+    // A bond of five coins for work worth a fraction of one: who is late there loses more than it could earn.
+    const trap = await openJob(client, { ...terms, maxPriceWei: parseEther('50') })
+    const latest = await network.rpc.getBlock('latest')
+    const rushed = await openJob(client, { ...terms, deadlineSec: BigInt(latest?.timestamp ?? 0) + 180n })
+    // Lines that cost nothing, and whose errors would be stored at our cost.
+    const junk = 'x\n'.repeat(20_000)
+    const bulky = await openJob(client, {
+      ...{ ...terms, inputRoot: await storeText(junk), inputUnits: 1n, maxUnits: 0n },
+      ...{ maxOutputBytes: 1n << 24n, minStoragePeriods: 1000n },
+    })
     const jobId = await openJob(client, terms)
     await jobIn(jobId, 'assigned')
     await world.elapse(6n)
@@ -248,7 +258,8 @@ describe('the job duty', () => {
     assert.ok(texts.slice(0, 5).every((text) => text.length > 20))
     assert.equal(texts[6], 'COMPUTE_BALANCE_TOO_LOW')
     assert.ok(header.units > 5n * 24n && header.units <= terms.maxUnits)
-    for (const other of [strange, dear]) assert.equal((await readJob(world.chain, other))?.state, 'open')
+    for (const other of [strange, dear, trap, rushed, bulky])
+      assert.equal((await readJob(world.chain, other))?.state, 'open')
 
     await world.send(client, disputeJobCall(world.chain, { jobId, evidenceRoot: terms.inputRoot }))
     await mineUntil('the dispute is answered', async () =>
