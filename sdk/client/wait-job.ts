@@ -3,7 +3,7 @@ import type { ChainCall } from '../chain/chain-call.ts'
 import type { ComputeChain } from '../chain/compute-chain.ts'
 import { isRevert } from '../chain/decode-error.ts'
 import { acceptJobCall, closeJobCall, disputeJobCall, withdrawJobCreditCall } from '../chain/job-calls.ts'
-import { type JobState, type JobView, readJob, readJobCredit } from '../chain/jobs.ts'
+import { type JobState, type JobView, readJob, readJobCredit, readJobParams } from '../chain/jobs.ts'
 import { read } from '../chain/read.ts'
 import { sendCall, signerSender, type TxSender } from '../chain/send.ts'
 import { errorCode, ZerogError } from '../protocol/errors.ts'
@@ -29,18 +29,20 @@ export type JobResult = {
 }
 
 const POLL_MS = 1000
+/** An output that cannot be fetched is disputed in this part of the challenge window, its last. */
+const LAST_PART = 4n
 /** Reverts that mean that somebody was faster. */
 const DONE = ['WrongState', 'WindowClosed', 'WindowOpen']
 
 /**
  * Waits for a job, downloads its output and holds it against the terms, and accepts it, which pays the provider. Output that is not of
- * the agreed form, or that `check` refuses, is disputed. A job whose time is over is closed. What the escrow then owes is withdrawn.
+ * the agreed form, that `check` refuses, or that storage does not give until the last quarter of the challenge window, is disputed. A job whose time is over is closed. What the escrow then owes is withdrawn.
  *
  * It may be repeated after any failure or crash: what is done is read from the chain. Only the client of the job can accept or
  * dispute.
  *
  * Errors: JOB_UNKNOWN; JOB_UNTAKEN, JOB_LATE and JOB_REFUNDED with `meta.creditWei`; JOB_OUTPUT_INVALID once disputed, while
- * the arbiter has not decided; those of `downloadFile`; TX_REVERTED; RPC_UNREACHABLE; ABORTED.
+ * the arbiter has not decided; those of `downloadFile` for a job that is settled; TX_REVERTED; RPC_UNREACHABLE; ABORTED.
  */
 export async function waitJob(options: waitJob.Options): Promise<JobResult> {
   const { chain, jobId, signal, onState, pollMs = POLL_MS } = options
@@ -62,7 +64,9 @@ export async function waitJob(options: waitJob.Options): Promise<JobResult> {
         if (await isOver(context, job)) await act(context, closeJobCall(chain, jobId), `close-job-${jobId}`)
         break
       case 'delivered': {
-        answers ??= await examine(context, job)
+        const output = answers === undefined ? await tryFetch(context, job) : undefined
+        if (output === 'not-yet') break
+        if (output !== undefined && output !== 'withheld') answers = await judge(context, job, output)
         const call =
           answers === undefined
             ? disputeJobCall(chain, { jobId, evidenceRoot: options.evidenceRoot ?? ZeroHash })
@@ -81,7 +85,7 @@ export async function waitJob(options: waitJob.Options): Promise<JobResult> {
         break
       case 'settled': {
         const creditWei = await withdraw(context)
-        answers ??= await examine(context, job)
+        answers ??= await judge(context, job, await fetchOutput(context, job))
         if (answers === undefined)
           throw new ZerogError('JOB_OUTPUT_INVALID', 'the output is at fault, and the job is settled', {
             meta: { jobId, creditWei },
@@ -133,15 +137,44 @@ async function senderOf({ chain, signer = chain.signer, sender }: waitJob.Option
   return signerSender(chain, signer)
 }
 
-/** The answers of a delivered output; undefined when they are not what was asked for. Errors: those of the download and of `check`. */
-async function examine(context: Context, job: JobView): Promise<readonly JobAnswer[] | undefined> {
-  const { chain, lines, check, transport, signal } = context
-  const { jobId, provider, terms, outputRoot, outputUnits } = job
+/**
+ * The output of a delivered job. Being sealed, it is with its custodians, but these need not hand it out: one that nobody gives
+ * in time is disputed as withheld, before the provider is paid for it. Errors: RPC_UNREACHABLE, ABORTED.
+ */
+async function tryFetch(context: Context, job: JobView): Promise<Uint8Array | 'not-yet' | 'withheld'> {
+  try {
+    return await fetchOutput(context, job)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'ABORTED' || code === 'RPC_UNREACHABLE') throw error
+    const { chain, signal } = context
+    const limits = signal === undefined ? {} : { signal }
+    const { challengeSec } = await readJobParams(chain, limits)
+    const block = await read(chain.provider.getBlock('latest'), limits)
+    const isLast = BigInt(block?.timestamp ?? 0) >= job.untilSec - challengeSec / LAST_PART
+    return isLast ? 'withheld' : 'not-yet'
+  }
+}
+
+/** Errors: those of the download. */
+async function fetchOutput(
+  { chain, transport, signal }: Context,
+  { outputRoot }: JobView,
+): Promise<Uint8Array> {
   const sink = memorySink()
   await downloadFile({
     ...{ chain, root: outputRoot, sink, ...(signal && { signal }) },
     ...(transport === undefined ? {} : { transport }),
   })
+  return sink.bytes()
+}
+
+/** The answers of a delivered output; undefined when they are not what was asked for. Errors: those of `check`. */
+async function judge(
+  { chain, lines, check }: Context,
+  { jobId, provider, terms, outputUnits }: JobView,
+  output: Uint8Array,
+): Promise<readonly JobAnswer[] | undefined> {
   const escrow = chain.compute.addresses.JobEscrow
   const expected = {
     key: jobOutputKey({ chainId: chain.chainId, escrow, jobId, provider }),
@@ -149,7 +182,7 @@ async function examine(context: Context, job: JobView): Promise<readonly JobAnsw
   }
   let answers: JobAnswer[]
   try {
-    const { body } = unwrapJobOutput(sink.bytes(), expected)
+    const { body } = unwrapJobOutput(output, expected)
     answers = parseJobOutput(new TextDecoder('utf-8', { fatal: true }).decode(body), lines)
   } catch (error) {
     const code = errorCode(error)

@@ -4,11 +4,12 @@ import type { BaseWallet } from 'ethers'
 import { listServiceCall } from '../../../sdk/chain/compute-calls.ts'
 import { type ComputeChain, connectCompute } from '../../../sdk/chain/compute-chain.ts'
 import { bidCall, deliverJobCall, ruleJobCall } from '../../../sdk/chain/job-calls.ts'
-import { readBid, readJob, readJobCount, readJobCredit } from '../../../sdk/chain/jobs.ts'
+import { readBid, readJob, readJobCount, readJobCredit, readJobParams } from '../../../sdk/chain/jobs.ts'
 import { registerCall } from '../../../sdk/chain/operators.ts'
 import { signerSender, type TxSender } from '../../../sdk/chain/send.ts'
 import { allocateCall, stakeCall } from '../../../sdk/chain/staking.ts'
 import { bytesSource } from '../../../sdk/client/file-source.ts'
+import type { HttpTransport } from '../../../sdk/client/http.ts'
 import { memoryStateStore } from '../../../sdk/client/state-store.ts'
 import { submitJob } from '../../../sdk/client/submit-job.ts'
 import { uploadFile } from '../../../sdk/client/upload.ts'
@@ -17,6 +18,7 @@ import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { loadHasher } from '../../../sdk/protocol/hasher.ts'
 import { formatJobAnswer, type JobRequest } from '../../../sdk/protocol/job-input.ts'
 import { describeJobOutput, jobOutputKey, wrapJobOutput } from '../../../sdk/protocol/job-output.ts'
+import { until } from '../../support/until.ts'
 import { type StorageNetwork, startStorageNetwork } from './storage-network.ts'
 
 const MODEL = 'test/rows'
@@ -164,6 +166,26 @@ describe('submitJob and waitJob', () => {
     await assert.rejects(waitJob({ ...wait, check: () => false }), { code: 'JOB_OUTPUT_INVALID' })
     await network.send(arbiter, ruleJobCall(chain, { jobId: second.jobId, forProvider: true }))
     assert.equal((await waitJob(wait)).answers.length, 2)
+  })
+
+  it('error: output that is sealed and not handed out is disputed before it is paid', async () => {
+    const withheld = order('withheld', { arbiter: network.account(6).address })
+    const { jobId } = await submitJob(withheld)
+    await work(jobId, withheld.requests)
+    const { challengeSec } = await readJobParams(chain)
+    let asked = 0
+    const transport: HttpTransport = async () => {
+      asked++
+      throw new TypeError('fetch failed')
+    }
+    const waiting = waitJob({ chain, jobId, lines: 2, transport, ...quick })
+    waiting.catch(() => undefined)
+    await until('the output was asked for', () => asked > 0)
+    assert.equal((await readJob(chain, jobId))?.state, 'delivered')
+    await network.anvil.rpc('evm_increaseTime', Number((challengeSec * 4n) / 5n))
+    await network.anvil.mine(1)
+    await assert.rejects(waiting, { code: 'JOB_OUTPUT_INVALID' })
+    assert.equal((await readJob(chain, jobId))?.state, 'disputed')
   })
 
   it('error: jobs that nobody takes or ends are closed, and the money comes back', async () => {
