@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Chain } from '../chain/connect.ts'
@@ -112,6 +112,7 @@ export async function pullModelFolder(options: pullModelFolder.Options): Promise
       onProgress: ({ doneBytes: part }) => onProgress?.({ doneBytes: doneBytes + part, totalBytes }),
     })
     if ((await compare(target, file)) === 'same') return seconds
+    await rm(target, { force: true })
     throw new ZerogError('COMPUTE_MODEL_INVALID', `${file.path} is not what its manifest says`, {
       meta: { root: file.root },
     })

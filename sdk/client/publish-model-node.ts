@@ -16,7 +16,7 @@ import type { DealWish } from './price.ts'
 import type { StateStore } from './state-store.ts'
 import { type UploadProgress, uploadFile } from './upload.ts'
 
-/** A file in storage. `isNew` tells whether it was stored now; `feeWei` is 0 when it was there. */
+/** A file in storage. `isNew` tells whether it was stored now; `feeWei` is 0 when it was there, or paid for before. */
 export type StoredFile = {
   readonly root: string
   readonly txSeq: bigint
@@ -134,12 +134,12 @@ async function storeOnce(
   async function upload(): Promise<StoredFile> {
     const pool = openPool?.()
     try {
-      const { txSeq, feeWei, expiresAt } = await uploadFile({
+      const { txSeq, feeWei, expiresAt, resumed } = await uploadFile({
         ...{ ...wish, chain, signer, source, stateStore, signal, transport: nodeTransport },
         onProgress: report,
         ...(pool === undefined ? {} : { pool }),
       })
-      return { root, txSeq, isNew: true, feeWei, expiresAt }
+      return { root, txSeq, isNew: true, feeWei: resumed ? 0n : feeWei, expiresAt }
     } finally {
       await pool?.close()
     }
