@@ -69,7 +69,7 @@ describe('npm run deploy', () => {
       probe: { blockSec: number }
     }
     assert.ok(Math.abs(probe.blockSec - 2) < 0.1, `${probe.blockSec} s a block`)
-    assert.equal(plan.steps.length, 25)
+    assert.equal(plan.steps.length, 27)
     for (const { step, gas } of plan.steps) assert.ok(BigInt(gas) > 21_000n, step.id)
     assert.ok(BigInt(plan.costWei) > 0n)
     assert.equal(await anvil.nonceOf(devAccount(1).address), 0)
