@@ -1,6 +1,7 @@
 import { FetchRequest, type JsonRpcPayload, JsonRpcProvider, type JsonRpcResult, Network } from 'ethers'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import { backoffMs, pause } from './backoff.ts'
+import { post } from './post.ts'
 import { readChainId, readGenesisHash } from './rpc.ts'
 
 /** Answers that say "later": rate limit, and a proxy whose node is away. */
@@ -63,7 +64,7 @@ class RetryingProvider extends JsonRpcProvider {
       batchStallTime: 0,
     })
     const url = new URL(options.rpcUrl)
-    // fetch refuses credentials in a URL; nodes behind basic authentication get them as a header.
+    // Credentials are for nodes behind basic authentication, which get them as a header.
     const login = Buffer.from(
       `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`,
     ).toString('base64')
@@ -99,14 +100,10 @@ class RetryingProvider extends JsonRpcProvider {
     let status: number
     let text: string
     try {
-      const response = await fetch(this.#url, {
-        method: 'POST',
-        headers: this.#headers,
-        body: JSON.stringify(payload),
-        signal,
-      })
-      status = response.status
-      text = await response.text()
+      const request = { headers: this.#headers, body: JSON.stringify(payload), signal }
+      const answer = await post(this.#url, request)
+      status = answer.status
+      text = answer.text
     } catch (cause) {
       throw new ZerogError('RPC_UNREACHABLE', undefined, { cause })
     }
