@@ -22,12 +22,13 @@ const PLAIN_EVERY_MS = 10_000
 export function createOutput(options: { json: boolean }): Output {
   const { json } = options
   const note = (line: string) => {
-    if (!json) process.stderr.write(`${line}\n`)
+    if (!json) process.stderr.write(`${printable(line)}\n`)
   }
   return {
     json,
     result: (value, lines) => {
-      process.stdout.write(json ? `${toJson(value)}\n` : `${lines.join('\n')}\n`)
+      const text = lines.join('\n')
+      process.stdout.write(`${json ? toJson(value) : process.stdout.isTTY ? printable(text) : text}\n`)
     },
     note,
     bar: (label, unit) => {
@@ -35,6 +36,11 @@ export function createOutput(options: { json: boolean }): Output {
       return process.stderr.isTTY ? terminalBar(label, unit) : plainLines(label, unit, note)
     },
   }
+}
+
+/** Text of others without control characters but line feeds and tabs: it must not steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}/gu, '')
 }
 
 /** JSON with bigints as decimal strings. */
@@ -51,7 +57,7 @@ export function printError(error: unknown, json: boolean): number {
   process.stderr.write(
     json
       ? `${toJson({ error: { code, message, action, meta } })}\n`
-      : `error ${code}: ${message}\n  ${action}\n${stack}`,
+      : printable(`error ${code}: ${message}\n  ${action}\n${stack}`),
   )
   return exitCode
 }

@@ -12,7 +12,7 @@ import {
   type InferenceSession,
   withInference,
 } from '../inference-session.ts'
-import { type Output, printError } from '../output.ts'
+import { type Output, printable, printError } from '../output.ts'
 
 type ChatOptions = InferenceChoice & {
   system?: string
@@ -78,10 +78,9 @@ async function chat(
   const { model } = await bestOffer(inference, { kind: 'chat', choice: options, signal })
   const request = requestOf(model, [...history, { role: 'user', content }], options)
   const result = await answer(inference, output, { request, options, signal })
-  output.result({ text: result.text, finish: result.finish, ...answerFields(result) }, [
-    // On a terminal it has been written already.
-    ...(process.stdout.isTTY ? [] : [result.text]),
-  ])
+  const fields = { text: result.text, finish: result.finish, ...answerFields(result) }
+  // On a terminal it has been written already.
+  if (output.json || !process.stdout.isTTY) output.result(fields, [result.text])
   for (const line of answerLines(result)) output.note(line)
 }
 
@@ -110,7 +109,7 @@ async function answer(
     gateTokenId,
   })
   for await (const piece of stream) {
-    if (piece.type === 'text' && shows) process.stdout.write(piece.text)
+    if (piece.type === 'text' && shows) process.stdout.write(printable(piece.text))
     if (piece.type !== 'restart') continue
     if (shows) process.stdout.write('\n')
     output.note(
@@ -128,11 +127,17 @@ async function converse(
   { history, options }: { history: Message[]; options: ChatOptions },
 ): Promise<void> {
   const { model } = await bestOffer(inference, { kind: 'chat', choice: options, signal })
-  output.note(`talking to ${model}; Ctrl-C ends an answer, Ctrl-D the conversation`)
+  const keys = 'Ctrl-C ends an answer, Ctrl-D the conversation'
+  output.note(`talking to ${model}; ${keys}`)
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ' })
   let cancel: AbortController | undefined
-  const onInterrupt = () => (cancel === undefined ? lines.close() : cancel.abort())
-  lines.on('SIGINT', onInterrupt)
+  lines.on('SIGINT', () => {
+    if (cancel !== undefined) return cancel.abort()
+    output.note(`\n${keys}`)
+    lines.prompt()
+  })
+  const onAbort = () => lines.close()
+  signal.addEventListener('abort', onAbort)
   try {
     lines.prompt()
     for await (const line of lines) {
@@ -156,7 +161,9 @@ async function converse(
       }
       lines.prompt()
     }
+    if (signal.aborted) throw new ZerogError('ABORTED')
   } finally {
+    signal.removeEventListener('abort', onAbort)
     lines.close()
   }
 }
