@@ -37,7 +37,10 @@ export type ReceiptBook = {
   /** Fees of a user that no settlement has taken yet. */
   unsettledWei(user: string): bigint
   totalUnsettledWei(): bigint
-  /** When the oldest receipt with a fee was written that is not settled; undefined when all are. */
+  /**
+   * When the oldest receipt with a fee was written that is not settled, or when it was last tried: one that nobody can pay must
+   * not have all others settled at every block. Undefined when all are.
+   */
   oldestUnsettledMs(): number | undefined
   /** Users with receipts in no settlement yet. */
   waitingUsers(): string[]
@@ -230,14 +233,10 @@ export function openReceiptBook(store: Store): ReceiptBook {
 
     oldestUnsettledMs() {
       const oldest = [
-        'settlement IS NULL',
-        "settlement IN (SELECT id FROM compute_settlement WHERE state = 'open')",
-      ].map(
-        (which) =>
-          store.get<{ oldest: number | null }>(
-            `SELECT min(written_ms) AS oldest FROM compute_receipt WHERE ${which} AND fee_wei <> '0'`,
-          )?.oldest ?? Number.POSITIVE_INFINITY,
-      )
+        "SELECT min(written_ms) AS oldest FROM compute_receipt WHERE settlement IS NULL AND fee_wei <> '0'",
+        `SELECT min(max(written_ms, postponed_ms)) AS oldest FROM compute_receipt
+         JOIN compute_settlement ON compute_settlement.id = settlement WHERE state = 'open'`,
+      ].map((query) => store.get<{ oldest: number | null }>(query)?.oldest ?? Number.POSITIVE_INFINITY)
       const first = Math.min(...oldest)
       return Number.isFinite(first) ? first : undefined
     },

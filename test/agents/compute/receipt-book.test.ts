@@ -38,6 +38,20 @@ describe('receiptBook', () => {
     assert.ok((open[2]?.nonce ?? 0n) > first.nonce)
   })
 
+  it('behavior: a settlement that cannot be paid makes nothing due until it has waited again', async () => {
+    const book = newBook()
+    await book.add(response(ALICE), 0n)
+    const [open] = book.openSettlements(50)
+    assert.ok(open)
+    const writtenMs = book.oldestUnsettledMs() ?? 0
+    const end = Date.now() + 1
+    while (Date.now() <= end);
+    book.postpone(open.id)
+    assert.ok((book.oldestUnsettledMs() ?? 0) > writtenMs)
+    book.close(open.id)
+    assert.equal(book.oldestUnsettledMs(), undefined)
+  })
+
   it('behavior: receipts given up are not billed, and the others are, once', async () => {
     const book = newBook()
     const nonces = []
