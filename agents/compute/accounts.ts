@@ -15,7 +15,7 @@ export type ListedService = ServiceView & { readonly priceEpoch: bigint }
 export type Accounts = {
   /** Undefined when the user has no account here. Errors: RPC_UNREACHABLE, TIMEOUT. */
   read(user: string): Promise<InferenceAccount | undefined>
-  /** Errors: COMPUTE_UNAVAILABLE while nothing is listed; RPC_UNREACHABLE, TIMEOUT. */
+  /** Errors: COMPUTE_UNAVAILABLE while nothing is listed, or settlements are refused; RPC_UNREACHABLE, TIMEOUT. */
   service(): Promise<ListedService>
   /** The next read of the user asks the chain. */
   forget(user: string): void
@@ -34,8 +34,12 @@ export function createAccounts({ chain, provider, cacheMs, signal }: createAccou
     read: (user) => entries.get(user, () => readInferenceAccount(chain, { user, provider }, { signal })),
     async service() {
       const service = await services.get('', () => readService(chain, provider, { signal }))
-      if (service) return service
-      throw new ZerogError('COMPUTE_UNAVAILABLE', 'this provider has not listed its service yet')
+      if (service === undefined)
+        throw new ZerogError('COMPUTE_UNAVAILABLE', 'this provider has not listed its service yet')
+      // The contract would take no settlement of it, and users may leave before it does again.
+      if (!service.isAcknowledged)
+        throw new ZerogError('COMPUTE_UNAVAILABLE', 'the service is stopped, or its stake is too low')
+      return service
     },
     forget: entries.forget,
     forgetService: services.clear,

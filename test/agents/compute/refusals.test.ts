@@ -12,6 +12,7 @@ import {
   onnxFile,
 } from '../../../scripts/bench/compute/onnx-file.ts'
 import type { SessionToken } from '../../../sdk/protocol/session-token.ts'
+import { InferenceServing__factory } from '../../../typechain-types/index.js'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
 import {
@@ -264,6 +265,26 @@ describe('a provider refuses', () => {
     const receipt = receipts.find(chatId)
     assert.ok(receipt && receipt.outputUnits > 0)
     assert.equal(receipts.totalUnsettledWei() - before, receipt.feeWei)
+  })
+
+  it('error: while its signer is stopped nothing is served, because nothing could be settled', async () => {
+    const core = InferenceServing__factory.connect(await world.inference.getAddress(), world.rpc)
+    const owner = await core.owner()
+    await world.anvil.rpc('anvil_impersonateAccount', owner)
+    const send = async (name: 'revokeTEESignerAcknowledgement' | 'acknowledgeTEESignerByOwner') => {
+      const data = world.inference.interface.encodeFunctionData(name as 'acknowledgeTEESignerByOwner', [
+        chat.wallet.address,
+      ])
+      const tx = { from: owner, to: await world.inference.getAddress(), data }
+      const hash = (await world.anvil.rpc('eth_sendTransaction', tx)) as string
+      await world.rpc.waitForTransaction(hash)
+    }
+    await send('revokeTEESignerAcknowledgement')
+    const stopped = await post(COMPLETE, { messages })
+    assert.deepEqual([stopped.status, stopped.code], [503, 'COMPUTE_UNAVAILABLE'])
+    assert.match(stopped.message, /stopped/)
+    await send('acknowledgeTEESignerByOwner')
+    assert.equal((await post(COMPLETE, { messages })).status, 200)
   })
 
   it('error: others may not see what an account owes', async () => {
