@@ -24,8 +24,8 @@ const MIN_WINDOW_BYTES = 64 * 1024
 const KEPT_PARITY_BYTES = 64 * 1024 * 1024
 const MIN_KEPT_WINDOWS = 3
 
-/** The parity of one window; its memory serves another window later. */
-type Slot = { number: number; readonly parity: readonly Uint8Array[] }
+/** The parity of one window, and how many shards have read it; its memory serves another window later. */
+type Slot = { number: number; reads: number; readonly parity: readonly Uint8Array[] }
 
 /**
  * A reader with bounded memory. Parity is encoded window by window and some windows are kept, because all parity shards
@@ -64,6 +64,13 @@ export function createShardReader(
     return kept
   }
 
+  /** A slot that every shard has read, or the one used longest ago when there are enough of them. */
+  function freeSlot(): Slot | undefined {
+    const at = slots.findIndex(({ reads }) => reads >= parityShards)
+    if (at !== -1) return slots.splice(at, 1)[0]
+    return slots.length < keptWindows ? undefined : slots.shift()
+  }
+
   /** One window at a time: they share the buffers of the data. */
   function encodeWindow(number: number): Promise<Slot> {
     const offset = number * windowBytes
@@ -71,9 +78,9 @@ export function createShardReader(
     const made = encoding
       .then(async () => {
         const columns = await readDataColumns(source, layout, { ...range, into: data })
-        const oldest = slots.length < keptWindows ? undefined : slots.shift()
-        const slot = oldest ?? { number, parity: buffers(parityShards) }
+        const slot = freeSlot() ?? { number, reads: 0, parity: buffers(parityShards) }
         slot.number = number
+        slot.reads = 0
         encode(columns, slot.parity)
         slots.push(slot)
         return slot
@@ -95,6 +102,7 @@ export function createShardReader(
       let slot = await parityWindow(number)
       // Taken for another window between being found and being awaited.
       while (slot.number !== number) slot = await parityWindow(number)
+      slot.reads++
       const start = offset - number * windowBytes
       const bytes = into?.subarray(0, length) ?? new Uint8Array(length)
       bytes.set(slot.parity[index - layout.dataShards]?.subarray(start, start + length) ?? [])
