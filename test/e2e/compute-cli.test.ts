@@ -212,13 +212,15 @@ const feeOf = ({ usage }: Answer) => String(usage.inputUnits * 1000 + usage.outp
 describe('zerog compute chat, embed, infer', () => {
   const STORY = ['compute', 'chat', 'Tell me a story about a fox.', '--temperature', '0']
 
-  it('chat: one answer, verified, at the price of its tokens', async () => {
-    const answer = await askOk<Answer & { text: string; finish: string }>(STORY)
+  it('chat: verified, at the price of its tokens; commands of one account wait for each other', async () => {
+    const env = { ...chainEnv(), PRIVATE_KEY: asker.privateKey }
+    const [answer, words] = await Promise.all([
+      askOk<Answer & { text: string; finish: string }>(STORY),
+      runZerog(STORY, { cwd: folder, env }),
+    ])
     assert.match(answer.text, /fox/)
     assert.deepEqual([answer.verified, answer.provider, answer.finish], [true, chat.wallet.address, 'stop'])
     assert.equal(answer.feeWei, feeOf(answer))
-    const env = { ...chainEnv(), PRIVATE_KEY: asker.privateKey }
-    const words = await runZerog(STORY, { cwd: folder, env })
     assert.deepEqual([words.code, words.stdout], [0, `${answer.text}\n`], words.stderr)
     assert.match(words.stderr, new RegExp(`verified +${CHAT} by ${chat.wallet.address}\ncost +\\d+`))
   })
@@ -365,6 +367,18 @@ describe('zerog compute proxy', () => {
         [1, true],
       ],
     )
+  })
+
+  it('behavior: many at once each get their own answer', async () => {
+    const topics = ['fox', 'owl', 'cat', 'dog', 'bear', 'hare', 'mouse', 'horse']
+    const answers = await Promise.all(
+      topics.map((topic) => {
+        const messages = [{ role: 'user' as const, content: `Tell me a story about a ${topic}.` }]
+        return client.chat.completions.create({ ...STORY, messages })
+      }),
+    )
+    for (const [i, topic] of topics.entries())
+      assert.match(at(at(answers, i).choices, 0).message.content ?? '', new RegExp(topic))
   })
 
   it('behavior: while it runs, other commands say where it is', async () => {
