@@ -288,7 +288,7 @@ async function watchMisses(job: Job): Promise<void> {
 
 async function countMoney(job: Job): Promise<void> {
   job.money = await readMoney(job.devnet, job.fromBlock)
-  for (const line of moneyLines(job.money)) job.output.note(`   ${line}`)
+  for (const line of moneyLines(job.money).slice(-2)) job.output.note(`   ${line}`)
   if (job.money.unexplainedWei !== 0n) throw new Error(`${job.money.unexplainedWei} wei are unexplained`)
   if (job.money.uncoveredWei !== 0n) throw new Error(`${job.money.uncoveredWei} wei are owed, and not there`)
 }
