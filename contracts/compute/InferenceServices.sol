@@ -227,8 +227,8 @@ abstract contract InferenceServices is IInferenceCatalog, InferenceState {
         _checkPrice(announced.outputPrice);
     }
 
-    /// @dev A listed service may go on with its model at its prices: who takes a name, or raises its floor, must not keep
-    /// others from moving their URL or signer.
+    /// @dev A listed service may go on with its model at its prices: who takes a name, or raises its floor, must not
+    /// keep others from moving their URL or signer.
     function _isKept(Listing storage listing, ServiceParams calldata announced) private view returns (bool) {
         if (!_listed.contains(msg.sender)) return false;
         (uint96 inputWei, uint96 outputWei) = _pricesAt(msg.sender, _epochNow(msg.sender));

@@ -267,7 +267,7 @@ contract InferenceServing is HeldFees, EIP712, IERC165 {
     {
         require(block.timestamp <= validUntilSec, SignatureExpired(block.timestamp, validUntilSec));
         bytes32 digest = _hashTypedDataV4(structHash);
-        // The key of an account comes before its code: delegated code (EIP-7702) must not take back what the key signed.
+        // An account's key comes before its code: delegated code (EIP-7702) must not take back what the key signed.
         (address recovered, ECDSA.RecoverError error,) = ECDSA.tryRecoverCalldata(digest, signature);
         require(
             (error == ECDSA.RecoverError.NoError && recovered == signer)
