@@ -1,0 +1,125 @@
+import { cpSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ExecutionProvider } from '../../../agents/compute/worker/messages.ts'
+import { type BenchCase, shortNumber } from '../storage/bench-case.ts'
+import { startBare } from './bare.ts'
+import type { BenchAgent } from './bench-agent.ts'
+import { median } from './median.ts'
+
+const STREAMS = 8
+const TOKENS = 400
+const ROUNDS = 7
+const PROMPT = 'Tell me a story about a fox.'
+const GAIN_TARGET = 2
+const BARE_TARGET = 0.8
+
+/** Tokens a second of eight streams against one, and against the bare runtime's batch of eight, in turns. */
+export async function benchGeneration(options: {
+  root: string
+  folder: string
+  executionProvider: ExecutionProvider
+  agent: BenchAgent
+}): Promise<BenchCase[]> {
+  const { root, executionProvider, agent } = options
+  const folder = join(options.folder, 'chat')
+  cpSync(join(root, 'models/chat'), folder, { recursive: true })
+  // Without a token that ends a text, every stream is as long as it may be.
+  writeFileSync(join(folder, 'generation_config.json'), JSON.stringify({ eos_token_id: [] }))
+  const onnxFile = join(folder, 'onnx/model.onnx')
+  const bare = await startBare({ onnxFile, executionProvider, threads: 0 })
+  try {
+    await agent.serve({ folder })
+    const promptTokens = await countPrompt(agent)
+    // Which tokens they are changes nothing of what they cost.
+    const promptIds = Array.from({ length: promptTokens }, (_, i) => i + 5)
+    const bareRun = async (rows: number) => {
+      const { runsMs } = await bare.generate({ promptIds, rows, tokens: TOKENS })
+      return (1000 * rows * TOKENS) / (runsMs[0] ?? Number.NaN)
+    }
+    const figures = {
+      one: [] as number[],
+      eight: [] as number[],
+      bareOne: [] as number[],
+      bare: [] as number[],
+    }
+    await streamAll(agent, STREAMS)
+    await bareRun(STREAMS)
+    for (let round = 0; round < ROUNDS; round++) {
+      figures.bare.push(await bareRun(STREAMS))
+      figures.eight.push(await streamAll(agent, STREAMS))
+      figures.one.push(await streamAll(agent, 1))
+      figures.bareOne.push(await bareRun(1))
+    }
+    const ratio = (over: number[], under: number[]) =>
+      median(over.map((value, i) => value / (under[i] ?? Number.NaN)))
+    const rate = (values: number[]) => `${shortNumber(median(values))} tokens/s`
+    const gain = ratio(figures.eight, figures.one)
+    const share = ratio(figures.eight, figures.bare)
+    const details = Object.fromEntries(
+      Object.entries(figures).map(([name, values]) => [name, values.map(shortNumber).join(' ')]),
+    )
+    return [
+      {
+        name: `text, ${STREAMS} streams of ${TOKENS} tokens`,
+        ...{ measured: rate(figures.eight), reference: `${rate(figures.one)} (one stream)` },
+        ...{
+          figure: gain,
+          unit: 'x',
+          target: `>= ${GAIN_TARGET} x`,
+          isReached: gain >= GAIN_TARGET,
+          details,
+        },
+      },
+      {
+        name: 'the same against the bare runtime',
+        ...{ measured: rate(figures.eight), reference: `${rate(figures.bare)} (batch of ${STREAMS})` },
+        ...{
+          figure: share,
+          unit: 'x',
+          target: `>= ${BARE_TARGET} x`,
+          isReached: share >= BARE_TARGET,
+          details,
+        },
+      },
+      {
+        name: 'one stream against the bare runtime',
+        ...{ measured: rate(figures.one), reference: `${rate(figures.bareOne)} (batch of 1)` },
+        ...{
+          figure: ratio(figures.one, figures.bareOne),
+          unit: 'x',
+          target: '-',
+          isReached: true,
+          details: {},
+        },
+      },
+    ]
+  } finally {
+    await bare.stop()
+  }
+}
+
+async function countPrompt(agent: BenchAgent): Promise<number> {
+  const body = JSON.stringify({ messages: [{ role: 'user', content: PROMPT }], max_tokens: 1 })
+  const answer = new TextDecoder().decode(await agent.post('chat/completions', body))
+  const { usage } = JSON.parse(answer) as { usage: { prompt_tokens: number } }
+  return usage.prompt_tokens
+}
+
+/** Tokens a second of so many streams at the same time, from the first request to the last byte. */
+async function streamAll(agent: BenchAgent, streams: number): Promise<number> {
+  const body = JSON.stringify({
+    ...{ stream: true, temperature: 0, max_tokens: TOKENS },
+    messages: [{ role: 'user', content: PROMPT }],
+  })
+  const startMs = performance.now()
+  const answers = await Promise.all(
+    Array.from({ length: streams }, () => agent.post('chat/completions', body)),
+  )
+  const seconds = (performance.now() - startMs) / 1000
+  for (const bytes of answers) {
+    const text = new TextDecoder().decode(bytes)
+    if (!text.endsWith('data: [DONE]\n\n') || !text.includes('"finish_reason":"length"'))
+      throw new Error(`a stream ended early: ${text.slice(-300)}`)
+  }
+  return (streams * TOKENS) / seconds
+}
