@@ -80,8 +80,9 @@ export function requestSignal(
   reply: FastifyReply,
 ): AbortSignal {
   const controller = new AbortController()
-  const late = new ZerogError('TIMEOUT', `an answer may take ${config.REQUEST_TIMEOUT_MS} ms`)
-  const timer = setTimeout(() => controller.abort(late), config.REQUEST_TIMEOUT_MS)
+  const onLate = () =>
+    controller.abort(new ZerogError('TIMEOUT', `an answer may take ${config.REQUEST_TIMEOUT_MS} ms`))
+  const timer = setTimeout(onLate, config.REQUEST_TIMEOUT_MS)
   const onStop = () => controller.abort(new ZerogError('COMPUTE_UNAVAILABLE', 'the provider is stopping'))
   signal.addEventListener('abort', onStop, { once: true })
   // One that does not take its answer must not keep its place.
@@ -91,7 +92,7 @@ export function requestSignal(
     clearTimeout(timer)
     clearTimeout(lastTimer)
     signal.removeEventListener('abort', onStop)
-    controller.abort(new ZerogError('ABORTED', 'the client went away'))
+    if (!reply.raw.writableFinished) controller.abort(new ZerogError('ABORTED', 'the client went away'))
   })
   if (reply.raw.destroyed) controller.abort(new ZerogError('ABORTED', 'the client went away'))
   return controller.signal

@@ -7,6 +7,7 @@ import { depositFundCall, transferFundCall } from '../../../sdk/chain/ledger.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
 import { createSessionToken } from '../../../sdk/protocol/session-token.ts'
 import { startDevnet } from '../../devnet/start-devnet.ts'
+import { processorSec } from './processor-time.ts'
 
 /** A compute agent on a chain of its own, and a user with money at it. */
 export type BenchAgent = {
@@ -14,14 +15,17 @@ export type BenchAgent = {
   serve(model: { folder: string; env?: Record<string, string> }): Promise<void>
   /** Sends a body and reads the answer to its end; throws unless it is 200. */
   post(path: string, body: string | Uint8Array): Promise<Uint8Array>
-  /** Processor time of agent and model process so far. */
+  /** Processor time of the agent and of its model's process so far, in seconds; undefined where the system does not say. */
+  spentSec(): { agent: number; worker: number } | undefined
   readonly dataDir: string
   stop(): Promise<void>
 }
 
 const MODEL = 'bench/model'
 const CONNECTIONS = 256
-const statusSchema = z.looseObject({ model: z.looseObject({ executionProvider: z.string() }) })
+const statusSchema = z.looseObject({
+  model: z.looseObject({ executionProvider: z.string(), workerPid: z.number() }),
+})
 
 /** Starts chain, Redis and the agent, with the smallest of the models that ship. */
 export async function startBenchAgent(options: {
@@ -68,12 +72,14 @@ export async function startBenchAgent(options: {
       (digest) => user.signMessage(digest),
     )
     const pool = new Pool(agent.url, { connections: CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 })
+    let workerPid = 0
     return {
       dataDir: agent.folder,
 
       async serve({ folder: modelDir, env = {} }) {
         await devnet.restartAgent(agent, { MODEL_DIR: modelDir, ...env })
         const status = statusSchema.parse(await (await fetch(`${agent.url}/status`)).json())
+        workerPid = status.model.workerPid
         if (status.model.executionProvider !== executionProvider)
           throw new Error(`the agent runs on ${status.model.executionProvider}, not on ${executionProvider}`)
       },
@@ -86,6 +92,11 @@ export async function startBenchAgent(options: {
         const bytes = new Uint8Array(await answer.arrayBuffer())
         if (statusCode !== 200) throw new Error(`${path}: ${statusCode} ${new TextDecoder().decode(bytes)}`)
         return bytes
+      },
+
+      spentSec() {
+        const [own, worker] = [processorSec([agent.child.pid]), processorSec([workerPid])]
+        return own === undefined || worker === undefined ? undefined : { agent: own, worker }
       },
 
       async stop() {

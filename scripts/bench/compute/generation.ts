@@ -7,8 +7,8 @@ import type { BenchAgent } from './bench-agent.ts'
 import { median } from './median.ts'
 
 const STREAMS = 8
-const TOKENS = 400
-const ROUNDS = 7
+const TOKENS = 128
+const ROUNDS = 15
 const PROMPT = 'Tell me a story about a fox.'
 const GAIN_TARGET = 2
 const BARE_TARGET = 0.8
