@@ -37,6 +37,8 @@ async function load(order: LoadOrder): Promise<void> {
     const session = await InferenceSession.create(order.onnxFile, {
       executionProviders: [order.executionProvider],
       intraOpNumThreads: order.threads,
+      // Threads that wait in a loop would take the cores that the agent and its neighbours need.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
     })

@@ -15,7 +15,7 @@ export type BareOrder =
       readonly name: string
       readonly dims: readonly number[]
       readonly data: Float32Array
-      readonly seconds: number
+      readonly runs: number
     }
   | {
       readonly kind: 'generate'

@@ -32,8 +32,10 @@ export async function benchGeneration(options: {
     const promptTokens = await countPrompt(agent)
     // Which tokens they are changes nothing of what they cost.
     const promptIds = Array.from({ length: promptTokens }, (_, i) => i + 5)
+    const costs = { bare: [] as number[], agent: [] as number[], worker: [] as number[] }
     const bareRun = async (rows: number) => {
-      const { runsMs } = await bare.generate({ promptIds, rows, tokens: TOKENS })
+      const { runsMs, cpuSec } = await bare.generate({ promptIds, rows, tokens: TOKENS })
+      if (rows === STREAMS) costs.bare.push((1000 * cpuSec) / (rows * TOKENS))
       return (1000 * rows * TOKENS) / (runsMs[0] ?? Number.NaN)
     }
     const figures = {
@@ -46,12 +48,19 @@ export async function benchGeneration(options: {
     await bareRun(STREAMS)
     for (let round = 0; round < ROUNDS; round++) {
       figures.bare.push(await bareRun(STREAMS))
+      const before = agent.spentSec()
       figures.eight.push(await streamAll(agent, STREAMS))
+      const after = agent.spentSec()
+      if (before !== undefined && after !== undefined) {
+        costs.agent.push((1000 * (after.agent - before.agent)) / (STREAMS * TOKENS))
+        costs.worker.push((1000 * (after.worker - before.worker)) / (STREAMS * TOKENS))
+      }
       figures.one.push(await streamAll(agent, 1))
       figures.bareOne.push(await bareRun(1))
     }
     const ratio = (over: number[], under: number[]) =>
       median(over.map((value, i) => value / (under[i] ?? Number.NaN)))
+    const cost = (values: number[]) => shortNumber(median(values))
     const rate = (values: number[]) => `${shortNumber(median(values))} tokens/s`
     const gain = ratio(figures.eight, figures.one)
     const share = ratio(figures.eight, figures.bare)
@@ -72,7 +81,8 @@ export async function benchGeneration(options: {
       },
       {
         name: 'the same against the bare runtime',
-        ...{ measured: rate(figures.eight), reference: `${rate(figures.bare)} (batch of ${STREAMS})` },
+        measured: `${rate(figures.eight)}; ${cost(costs.agent)} + ${cost(costs.worker)} ms of processor time a token`,
+        reference: `${rate(figures.bare)} (batch of ${STREAMS}); ${cost(costs.bare)} ms of processor time a token`,
         ...{
           figure: share,
           unit: 'x',

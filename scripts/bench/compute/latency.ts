@@ -36,7 +36,7 @@ export async function benchLatency(options: {
     const syncs: number[] = []
     const whole: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
-      const { runsMs } = await bare.tensors({ name: 'pixel_values', ...input, seconds: 0.5 })
+      const { runsMs } = await bare.tensors({ name: 'pixel_values', ...input, runs: REQUESTS })
       syncs.push(median(await syncedWritesMs(agent.dataDir)))
       const requestsMs: number[] = []
       for (let i = 0; i < REQUESTS; i++) {
