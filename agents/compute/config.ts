@@ -33,7 +33,9 @@ export const computeEnv = kernelEnv.extend({
     .describe('Where the model runs; auto takes the first of cuda, webgpu, cpu that loads it'),
   THREADS: envInteger(0, 1024)
     .default(0)
-    .describe('Threads of one operator on the CPU; 0 lets the runtime choose'),
+    .describe(
+      'Threads of one operator on the CPU; 0 takes one for a small text model, and lets the runtime choose for others',
+    ),
   MAX_SEQUENCES: envInteger(1, 1024).default(64).describe('Texts generated in one batch'),
   MAX_ROWS: envInteger(1, 65_536).default(256).describe('Rows of raw requests that are run in one batch'),
   WORKER_SILENCE_MS: envInteger(1000, 3_600_000)

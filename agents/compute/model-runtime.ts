@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode, ZerogError } from '../../sdk/protocol/errors.ts'
 import { backoffMs } from '../kernel/backoff.ts'
@@ -40,6 +41,7 @@ export declare namespace startModelRuntime {
 
 const FALLBACK: readonly ExecutionProvider[] = ['cuda', 'webgpu', 'cpu']
 const LONGEST_PAUSE_MS = 30_000
+const SMALL_GRAPH_BYTES = 32 * 1024 * 1024
 
 export function startModelRuntime(options: startModelRuntime.Options): ModelRuntime {
   const { config, openFolder, log, onRestart } = options
@@ -52,19 +54,25 @@ export function startModelRuntime(options: startModelRuntime.Options): ModelRunt
   async function start(): Promise<ServedModel> {
     const folder = await openFolder(signal)
     const text = await loadTextModel(folder)
-    const worker = await startWithProvider(folder.onnxFile)
+    const worker = await startWithProvider(folder.onnxFile, await threadsFor(folder, text))
     return { folder, worker, text, kind: kindOf(worker, text) }
   }
 
+  /** The steps of a small text model are so short that handing parts of them to other threads costs more than it brings. */
+  async function threadsFor({ onnxFile }: ModelFolder, text: TextModel | undefined): Promise<number> {
+    if (config.THREADS > 0 || text === undefined) return config.THREADS
+    return (await stat(onnxFile)).size < SMALL_GRAPH_BYTES ? 1 : 0
+  }
+
   /** The first execution provider that takes the graph; a process that dies of one says no to it only. */
-  async function startWithProvider(onnxFile: string): Promise<WorkerProcess> {
+  async function startWithProvider(onnxFile: string, threads: number): Promise<WorkerProcess> {
     const choices = config.EXECUTION_PROVIDER === 'auto' ? FALLBACK : [config.EXECUTION_PROVIDER]
     let failure: unknown
     for (const executionProvider of choices) {
       try {
         return await startWorker({
           ...{ onnxFile, executionProvider, signal },
-          threads: config.THREADS,
+          threads,
           maxSequences: config.MAX_SEQUENCES,
           maxRows: config.MAX_ROWS,
           silenceMs: config.WORKER_SILENCE_MS,

@@ -87,7 +87,7 @@ export async function runJob(ctx: ComputeContext, job: JobView, signal: AbortSig
 }
 
 /** Throws COMPUTE_UNAVAILABLE unless the model of the job is the one that runs. */
-export function checkModelRoot({ runtime }: ComputeContext, { terms }: Pick<JobView, 'terms'>): void {
+function checkModelRoot({ runtime }: ComputeContext, { terms }: Pick<JobView, 'terms'>): void {
   if (runtime.current().folder.manifestRoot === terms.modelRoot) return
   throw new ZerogError('COMPUTE_UNAVAILABLE', 'the model of the job is not the one that runs here')
 }

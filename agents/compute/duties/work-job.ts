@@ -2,7 +2,7 @@ import { type JobView, readJob } from '../../../sdk/chain/jobs.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import type { ComputeContext } from '../context.ts'
 import { jobFiles } from '../job-files.ts'
-import { checkModelRoot, runJob } from '../run-job.ts'
+import { runJob } from '../run-job.ts'
 import { storeForJob } from '../store-output.ts'
 
 /** Begins, or goes on with, the work on every job that is this provider's and that nobody can take away any more. */
@@ -13,6 +13,7 @@ export const workJob: Duty<{ job: JobView }, ComputeContext> = {
 
   async due({ chain, self, runtime, jobs, jobRunner, head, signal }) {
     if (runtime.state().state !== 'ready') return []
+    const { manifestRoot } = runtime.current().folder
     const nowSec = BigInt(head.timestampSec)
     const idle = jobs
       .own()
@@ -22,6 +23,9 @@ export const workJob: Duty<{ job: JobView }, ComputeContext> = {
     )
     return read.flatMap((job) => {
       if (job?.state !== 'assigned' || job.provider !== self) return []
+      // What is answered already only needs storing, whatever runs here now.
+      const isWhole = jobs.work(job.jobId)?.producedMs !== undefined
+      if (!isWhole && job.terms.modelRoot !== manifestRoot) return []
       return job.bidsUntilSec <= nowSec && nowSec < job.untilSec ? [{ job }] : []
     })
   },
@@ -29,7 +33,6 @@ export const workJob: Duty<{ job: JobView }, ComputeContext> = {
   id: ({ job }) => `work-${job.jobId}`,
 
   async perform({ job }, ctx) {
-    checkModelRoot(ctx, job)
     ctx.jobRunner.start(job.jobId, async (signal) => {
       if (ctx.jobs.work(job.jobId)?.producedMs === undefined) await runJob(ctx, job, signal)
       await storeOutput(ctx, job, signal)
