@@ -1,5 +1,6 @@
 import type { HttpServer } from '../kernel/http.ts'
 import { toJson } from '../kernel/http.ts'
+import { createBodyBudget } from './body-budget.ts'
 import type { ComputeContext } from './context.ts'
 import { addInfoRoutes } from './info-routes.ts'
 import { asComputeError, sendError } from './openai-error.ts'
@@ -27,6 +28,15 @@ export async function addRoutes(server: HttpServer, ctx: ComputeContext): Promis
       if (known.code === 'INTERNAL')
         ctx.log.warn({ path: request.routeOptions.url, err: error }, 'request failed')
       return sendError(reply, known)
+    })
+    const budget = createBodyBudget({
+      checkSession: ctx.checkSession,
+      maxBodyBytes: ctx.config.MAX_BODY_BYTES,
+      maxUserRequests: ctx.config.USER_REQUESTS,
+    })
+    scope.addHook('onRequest', async (request, reply) => {
+      if (request.method === 'POST' && request.routeOptions.url?.startsWith('/v1/proxy/'))
+        await budget(request, reply)
     })
     addTextRoutes(scope, ctx)
     addTensorRoutes(scope, ctx)

@@ -35,6 +35,8 @@ const voucherSchema = z.strictObject({
 })
 
 const REPORT_BYTES = 64
+/** Anybody may send one. */
+const MAX_VOUCHER_BYTES = 16 * 1024
 /** What every store and every client can hold. */
 const MAX_TIME_SEC = BigInt(Number.MAX_SAFE_INTEGER)
 
@@ -131,7 +133,7 @@ export function addInfoRoutes(server: HttpServer, ctx: ComputeContext): void {
     },
   )
 
-  server.post('/v1/voucher', async (request) => {
+  server.post('/v1/voucher', { bodyLimit: MAX_VOUCHER_BYTES }, async (request) => {
     const { voucher, signature } = voucherSchema.parse(parseJsonBody(readBody(request)))
     const domain = inferenceDomain(ctx.chainId, ctx.chain.compute.addresses.InferenceServing)
     // A contract account's voucher can only be judged on chain: it posts that one itself.

@@ -62,7 +62,9 @@ async function findRoot(
   const record = await readModel(chain, modelId, { signal })
   if (record === undefined)
     throw new ZerogError('NOT_FOUND', `nobody has registered ${modelId}: see zerog model list`)
-  const name = modelId.split('/').at(-1) || modelId
+  // An id may end in dots: its files stay below this folder all the same.
+  const last = modelId.split('/').at(-1) ?? ''
+  const name = /^[A-Za-z0-9]/.test(last) ? last : `model-${record.terms.manifestRoot.slice(2, 10)}`
   if (version === undefined) return { root: record.terms.manifestRoot, name }
   const wanted = BigInt(version)
   if (wanted === 0n || wanted > record.version)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseEther } from 'ethers'
@@ -265,6 +266,27 @@ describe('a provider refuses', () => {
     const receipt = receipts.find(chatId)
     assert.ok(receipt && receipt.outputUnits > 0)
     assert.equal(receipts.totalUnsettledWei() - before, receipt.feeWei)
+  })
+
+  it('error: bodies of strangers are not read', async () => {
+    const { hostname, port } = new URL(chat.url)
+    const refused = async (path: string, status: number) => {
+      const socket = connect(Number(port), hostname)
+      let answer = ''
+      socket.on('error', () => undefined)
+      socket.on('data', (part) => {
+        answer += String(part)
+      })
+      // The rest of the body never comes.
+      socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 65536\r\n\r\n{`)
+      try {
+        await until(`${path} is refused`, () => answer.startsWith(`HTTP/1.1 ${status}`))
+      } finally {
+        socket.destroy()
+      }
+    }
+    await refused(COMPLETE, 401)
+    await refused('/v1/voucher', 413)
   })
 
   it('error: while its signer is stopped nothing is served, because nothing could be settled', async () => {
