@@ -319,14 +319,15 @@ async function summarize(job: Job, held: boolean, startedMs: number): Promise<Su
     })
   }
   const holders = await Promise.all(
-    (uploaded?.custodians ?? []).map(async ({ provider, shards }): Promise<HolderRecord> => {
-      const agent = agentOf(job, provider)
+    // Also those without a shard of the file: they keep parts of the models, and are drawn for them.
+    devnet.agents.map(async ({ name, address: provider }): Promise<HolderRecord> => {
+      const own = uploaded?.custodians.find((custodian) => custodian.provider === provider)
       const stream = await readProviderStream(devnet.chain, provider)
       const misses = audits.misses.filter((miss) => miss.provider === provider)
       return {
-        name: agent?.name ?? '-',
+        name,
         operator: provider,
-        shards: [...shards],
+        shards: [...(own?.shards ?? [])],
         killed: job.killed.some(({ address }) => address === provider),
         answered: audits.answersOf.get(provider) ?? 0,
         missed: misses.length,

@@ -100,7 +100,7 @@ async function pointerOf(run: RunningProcess & { base: string }): Promise<Devnet
     ended = end
   })
   const file = join(run.base, 'current.json')
-  await until('the devnet is up, or the run has ended', () => ended ?? existsSync(file), 2 * MINUTE_MS)
+  await until('the devnet is up, or the run has ended', () => ended ?? existsSync(file), 5 * MINUTE_MS)
   assert.equal(ended, undefined, run.output())
   return await until('the pointer is written', () =>
     devnetPointerSchema.parse(JSON.parse(readFileSync(file, 'utf8'))),
@@ -130,7 +130,7 @@ function answers(url: string): Promise<boolean> {
 
 describe('npm start -- --once', () => {
   it('a real file through the whole network: every step holds, the money adds up, nothing stays behind', {
-    timeout: 10 * MINUTE_MS,
+    timeout: 15 * MINUTE_MS,
   }, async () => {
     const bytes = randomBytes(FILE_BYTES)
     const file = join(folder, 'real file')
@@ -220,7 +220,7 @@ function assertAudits({ periods, holders }: SummaryJson): void {
   }
   for (const holder of holders.filter((candidate) => !candidate.killed)) {
     assert.deepEqual([holder.missed, holder.slashedWei], [0, '0'], `${holder.operator} lives`)
-    assert.ok(holder.answered > 0, `${holder.operator} answered`)
+    assert.ok(holder.answered > 0 || holder.shards.length === 0, `${holder.operator} answered`)
   }
   const answered = holders.reduce((sum, holder) => sum + holder.answered, 0)
   assert.equal(
