@@ -61,19 +61,20 @@ export function createGenerator(options: createGenerator.Options): Generator {
   const living = () => rows.filter(({ isOver }) => !isOver)
 
   async function run(
-    inputs: { ids: number[][]; mask: number[][]; positions: number[][] },
+    inputs: { ids: number[][]; pads: number[]; positions: number[][] },
     past: KvCache,
   ): Promise<{ logits: Tensor; present: KvCache }> {
+    const width = past.width + (inputs.ids[0]?.length ?? 0)
     const outputs = await session.run({
       input_ids: integers(inputs.ids),
-      attention_mask: integers(inputs.mask),
+      attention_mask: maskOf(inputs.pads, width),
       ...(takesPositions ? { position_ids: integers(inputs.positions) } : {}),
       ...past.tensors,
     })
     const { logits } = outputs
     if (logits === undefined || !(logits.data instanceof Float32Array))
       throw new Error('the graph gives no logits in float32')
-    return { logits, present: presentCache(shape, outputs, past.width + (inputs.ids[0]?.length ?? 0)) }
+    return { logits, present: presentCache(shape, outputs, width) }
   }
 
   /** Chooses the next token of every row from the last position of its logits. */
@@ -124,7 +125,7 @@ export function createGenerator(options: createGenerator.Options): Generator {
     }
     const inputs = {
       ids: jobs.map((job) => padded(job, (at) => job.promptIds[at] ?? 0)),
-      mask: jobs.map((job) => padded(job, () => 1)),
+      pads: jobs.map(({ promptIds }) => width - promptIds.length),
       positions: jobs.map((job) => padded(job, (at) => at)),
     }
     let result: Awaited<ReturnType<typeof run>>
@@ -150,13 +151,10 @@ export function createGenerator(options: createGenerator.Options): Generator {
 
   async function decode(): Promise<void> {
     const positions = rows.map(({ length }) => [length])
-    const mask = rows.map(({ length }) => {
-      const pad = cache.width - length
-      return Array.from({ length: cache.width + 1 }, (_, i) => (i < pad ? 0 : 1))
-    })
+    const pads = rows.map(({ length }) => cache.width - length)
     const batch = rows
     try {
-      const result = await run({ ids: batch.map(({ last }) => [last]), mask, positions }, cache)
+      const result = await run({ ids: batch.map(({ last }) => [last]), pads, positions }, cache)
       cache = result.present
       for (const sequence of batch) sequence.length++
       choose(batch, result.logits)
@@ -192,6 +190,13 @@ function kept(sequences: readonly Sequence[], cache: KvCache): (CacheRow & { seq
   return sequences.flatMap((sequence, row) =>
     sequence.isOver ? [] : [{ sequence, cache, row, length: sequence.length }],
   )
+}
+
+/** Ones, but for the first `pads[r]` places of row r. Filled, not built: it is as wide as the texts are long, at every step. */
+function maskOf(pads: readonly number[], width: number): Tensor {
+  const data = new BigInt64Array(pads.length * width).fill(1n)
+  pads.forEach((pad, r) => void data.fill(0n, r * width, r * width + pad))
+  return new Tensor('int64', data, [pads.length, width])
 }
 
 function integers(rows: readonly (readonly number[])[]): Tensor {
