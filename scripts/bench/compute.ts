@@ -100,7 +100,7 @@ function table(result: {
   const { commit, machine, executionProvider, device, date, loads, cases } = result
   const rows = cases.map(
     ({ name, measured, reference, figure, unit, target, isReached }) =>
-      `| ${name} | ${measured} | ${reference} | ${shortNumber(figure)} ${unit} | ${target} | ${isReached ? 'yes' : 'NO'} |`,
+      `| ${name} | ${measured} | ${reference} | ${shortNumber(figure)} ${unit} | ${target} | ${target === '-' ? '-' : isReached ? 'yes' : 'NO'} |`,
   )
   return [
     `commit ${commit}, ${date.slice(0, 10)}, ${machine}, load ${loads.map(shortNumber).join(', ')}; ${executionProvider}: ${device}`,

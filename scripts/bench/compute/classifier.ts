@@ -47,7 +47,7 @@ export function pixels(count: number, seed: number): Float32Array {
 }
 
 /** Weights spread so that values neither vanish nor explode on their way. */
-function randomWeights(seed: number): (name: string, dims: readonly number[]) => OnnxWeight {
+export function randomWeights(seed: number): (name: string, dims: readonly number[]) => OnnxWeight {
   const next = uniform(seed)
   return (name, dims) => {
     const count = dims.reduce((product, size) => product * size, 1)
