@@ -53,7 +53,6 @@ export {
   type ServiceOffer,
   type StreamOptions,
   type StreamPiece,
-  type Tensor,
   type TextResult,
   type TextStream,
   type Withdrawal,
@@ -76,3 +75,4 @@ export { cellVerifier } from './protocol/cell-proof.ts'
 export { ERROR_CODES, type ErrorCode, errorCode, isZerogError, ZerogError } from './protocol/errors.ts'
 export type { JobAnswer, JobRequest } from './protocol/job-input.ts'
 export type { KzgEngine } from './protocol/kzg-engine.ts'
+export { TENSOR_TYPES, type Tensor, type TensorData, type TensorType } from './protocol/tensor.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ServiceOffer } from '../../sdk/client/inference.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-import { TENSOR_TYPES } from '../compute/worker/messages.ts'
+import { TENSOR_TYPES } from '../../sdk/protocol/tensor.ts'
 
 /** An input as a provider says its graph takes it; a free dimension carries a name. */
 export type GraphInput = z.output<typeof inputSchema>

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { z } from 'zod'
-import type { Tensor } from '../../sdk/client/inference.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-import { TENSOR_TYPES, type TensorType } from '../compute/worker/messages.ts'
+import { TENSOR_ARRAYS, TENSOR_TYPES, type Tensor } from '../../sdk/protocol/tensor.ts'
 import type { GraphInput } from './graph-inputs.ts'
 import { fitImage, readImage } from './image-file.ts'
 import { parseNpy } from './npy.ts'
@@ -14,20 +13,6 @@ const tensorSchema = z.strictObject({
   type: z.enum(TENSOR_TYPES).optional(),
 })
 const inputsSchema = z.strictObject({ inputs: z.record(z.string(), tensorSchema) })
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const satisfies Record<TensorType, unknown>
 
 /** Numbers of any kind, with their shape. */
 type Values = { readonly dims: readonly number[]; readonly values: readonly (number | bigint)[] }
@@ -89,8 +74,8 @@ function tensorOf(spec: GraphInput, { dims, values }: Values): Tensor {
   const shape = shapeFor(spec, dims, values.length)
   const type = spec.type
   if (type === 'int64' || type === 'uint64')
-    return { type, dims: shape, data: new ARRAYS[type](values.map((value) => whole(spec, value))) }
-  return { type, dims: shape, data: new ARRAYS[type](values.map(Number)) }
+    return { type, dims: shape, data: new TENSOR_ARRAYS[type](values.map((value) => whole(spec, value))) }
+  return { type, dims: shape, data: new TENSOR_ARRAYS[type](values.map(Number)) }
 }
 
 function whole({ name }: GraphInput, value: number | bigint): bigint {

@@ -1,5 +1,6 @@
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-import type { PlainTensor, Tensors } from './worker/messages.ts'
+import type { Tensor } from '../../sdk/protocol/tensor.ts'
+import type { Tensors } from './worker/messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** Tokens that one run takes, those that fill up the shorter rows among them. */
@@ -48,7 +49,7 @@ async function embedTogether(
   signal: AbortSignal,
 ): Promise<Float32Array[]> {
   const width = Math.max(1, ...rows.map(({ length }) => length))
-  const table = (value: (ids: readonly number[], i: number) => number): PlainTensor => {
+  const table = (value: (ids: readonly number[], i: number) => number): Tensor => {
     const data = new BigInt64Array(rows.length * width)
     rows.forEach((ids, row) => {
       for (let i = 0; i < width; i++) data[row * width + i] = BigInt(value(ids, i))

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-import { boundedList, boundedRecord } from './bounded-list.ts'
 import {
-  type PlainTensor,
+  TENSOR_ARRAYS,
   TENSOR_TYPES,
-  type TensorSpec,
-  type Tensors,
+  type Tensor,
+  type TensorData,
   type TensorType,
-  type TensorValues,
-} from './worker/messages.ts'
+} from '../../sdk/protocol/tensor.ts'
+import { boundedList, boundedRecord } from './bounded-list.ts'
+import type { TensorSpec, Tensors } from './worker/messages.ts'
 
 const tensorSchema = z.strictObject({
   type: z.enum(TENSOR_TYPES, `one of ${TENSOR_TYPES.join(', ')}`).optional(),
@@ -29,20 +29,6 @@ export const inferSchema = z.strictObject({
 })
 
 export type InferBody = z.output<typeof inferSchema>
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const satisfies Record<TensorType, unknown>
 
 const RANGES: Partial<Record<TensorType, readonly [bigint, bigint]>> = {
   int8: [-(2n ** 7n), 2n ** 7n - 1n],
@@ -83,7 +69,7 @@ export function writeTensors(tensors: Tensors, encoding: InferBody['encoding']):
   )
 }
 
-function readTensor(spec: TensorSpec, given: InferBody['inputs'][string] | undefined): PlainTensor {
+function readTensor(spec: TensorSpec, given: InferBody['inputs'][string] | undefined): Tensor {
   const { name } = spec
   if (given === undefined) throw invalid(name, 'is missing')
   const type = TENSOR_TYPES.find((known) => known === spec.type)
@@ -106,9 +92,9 @@ function readTensor(spec: TensorSpec, given: InferBody['inputs'][string] | undef
   return { type, dims, data }
 }
 
-function fromList(name: string, type: TensorType, list: readonly unknown[]): TensorValues {
+function fromList(name: string, type: TensorType, list: readonly unknown[]): TensorData {
   if (type === 'float32' || type === 'float64') {
-    const values = new ARRAYS[type](list.length)
+    const values = new TENSOR_ARRAYS[type](list.length)
     list.forEach((item, i) => {
       if (typeof item !== 'number') throw invalid(name, `holds ${shown(item)} where a number belongs`)
       values[i] = item
@@ -122,8 +108,8 @@ function fromList(name: string, type: TensorType, list: readonly unknown[]): Ten
       throw invalid(name, `holds ${shown(item)}, which is no ${type}`)
     return value
   })
-  if (type === 'int64' || type === 'uint64') return new ARRAYS[type](integers)
-  return new ARRAYS[type](integers.map(Number))
+  if (type === 'int64' || type === 'uint64') return new TENSOR_ARRAYS[type](integers)
+  return new TENSOR_ARRAYS[type](integers.map(Number))
 }
 
 function wholeOf(item: unknown): bigint | undefined {
@@ -144,9 +130,9 @@ function shown(item: unknown): string {
   return typeof item === 'object' && item !== null ? 'an object' : (JSON.stringify(item)?.slice(0, 64) ?? '')
 }
 
-function fromBase64(name: string, type: TensorType, text: string): TensorValues {
+function fromBase64(name: string, type: TensorType, text: string): TensorData {
   const bytes = Buffer.from(text, 'base64')
-  const size = ARRAYS[type].BYTES_PER_ELEMENT
+  const size = TENSOR_ARRAYS[type].BYTES_PER_ELEMENT
   // The decoder passes over what is not base64, and gives fewer bytes than the text has room for.
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
   const isWhole = bytes.length === Math.floor((text.length * 3) / 4) - padding
@@ -154,16 +140,16 @@ function fromBase64(name: string, type: TensorType, text: string): TensorValues 
     throw invalid(name, `holds data that is not base64 of ${type} elements`)
   // A copy of its own: views of 64-bit numbers need an offset that small buffers of the pool do not have.
   const own = new Uint8Array(bytes).buffer
-  return new ARRAYS[type](own)
+  return new TENSOR_ARRAYS[type](own)
 }
 
-function toList(data: TensorValues): (number | string)[] {
+function toList(data: TensorData): (number | string)[] {
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Array.from(data, String)
   // JSON has no infinities: they travel by name.
   return Array.from(data, (value) => (Number.isFinite(value) ? value : String(value)))
 }
 
-function toBase64(data: TensorValues): string {
+function toBase64(data: TensorData): string {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')
 }
 

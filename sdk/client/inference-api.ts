@@ -3,6 +3,7 @@ import type { ComputeChain } from '../chain/compute-chain.ts'
 import type { TxSender } from '../chain/send.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
 import type { Receipt } from '../protocol/receipt.ts'
+import type { Tensor } from '../protocol/tensor.ts'
 import type { StateStore } from './state-store.ts'
 
 /** What a service does: `chat` also completes plain text. */
@@ -55,37 +56,6 @@ export type CompletionRequest = Omit<ChatRequest, 'messages'> & {
 
 /** A body of OpenAI's `/embeddings`. */
 export type EmbedRequest = { readonly model: string; readonly input: string | readonly string[] }
-
-export type TensorType =
-  | 'float32'
-  | 'float64'
-  | 'int8'
-  | 'uint8'
-  | 'int16'
-  | 'uint16'
-  | 'int32'
-  | 'uint32'
-  | 'int64'
-  | 'uint64'
-  | 'bool'
-export type TensorData =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-
-/** A tensor in row-major order; the first dimension counts rows. */
-export type Tensor = {
-  readonly type: TensorType
-  readonly dims: readonly number[]
-  readonly data: TensorData
-}
 
 export type InferRequest = { readonly model: string; readonly inputs: Readonly<Record<string, Tensor>> }
 

@@ -1,16 +1,9 @@
 import { decodeBase64, encodeBase64 } from 'ethers'
 import { ZerogError } from '../protocol/errors.ts'
+import { TENSOR_ARRAYS, TENSOR_TYPES, type Tensor, type TensorType } from '../protocol/tensor.ts'
 import type { Content, NetworkRequest } from './ask-network.ts'
 import { jsonObject, type ProviderAnswer, wholeBody } from './ask-provider.ts'
-import type {
-  EmbedRequest,
-  EmbedResult,
-  InferRequest,
-  InferResult,
-  StreamPiece,
-  Tensor,
-  TensorType,
-} from './inference-api.ts'
+import type { EmbedRequest, EmbedResult, InferRequest, InferResult, StreamPiece } from './inference-api.ts'
 import { idOf, modelOf, usageOf } from './text-exchange.ts'
 
 type Vectors = Pick<EmbedResult, 'vectors'>
@@ -19,20 +12,6 @@ type Outputs = Pick<InferResult, 'outputs'>
 const MAX_BYTES = 256 * 1024 * 1024
 /** Tokens that a tokenizer may put around one text. */
 const FRAME_TOKENS = 16
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const satisfies Record<TensorType, unknown>
-
 /** A request for embeddings. Throws BAD_REQUEST. */
 export function embedRequest({ model, input }: EmbedRequest): NetworkRequest<Vectors> {
   const texts = typeof input === 'string' ? [input] : [...input]
@@ -91,7 +70,7 @@ async function* readOutputs(answer: ProviderAnswer): AsyncGenerator<StreamPiece,
 
 function tensorOf(name: string, value: unknown): Tensor {
   const { type, dims, data } = (value ?? {}) as Record<string, unknown>
-  const known = (Object.keys(ARRAYS) as TensorType[]).find((one) => one === type)
+  const known = TENSOR_TYPES.find((one) => one === type)
   if (
     known === undefined ||
     typeof data !== 'string' ||
@@ -106,7 +85,7 @@ function tensorOf(name: string, value: unknown): Tensor {
 }
 
 function plain(name: string, { type, dims, data }: Tensor) {
-  if (!Object.hasOwn(ARRAYS, type) || data.length !== sizeOf(dims))
+  if (!Object.hasOwn(TENSOR_ARRAYS, type) || data.length !== sizeOf(dims))
     throw new ZerogError(
       'COMPUTE_INPUT_INVALID',
       `${name} has ${data.length} elements for the shape [${dims}]`,
@@ -124,7 +103,7 @@ function numbers(type: TensorType, base64: string): Tensor['data'] {
   } catch (cause) {
     throw new ZerogError('PEER_MISBEHAVED', 'the answer holds data that is not base64', { cause })
   }
-  const Elements = ARRAYS[type]
+  const Elements = TENSOR_ARRAYS[type]
   if (bytes.length % Elements.BYTES_PER_ELEMENT !== 0) throw malformed('the answer holds half an element')
   // A copy of its own: views of larger elements need an aligned offset.
   return new Elements(new Uint8Array(bytes).buffer)

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { Tensor } from '../../../sdk/client/inference.ts'
+import type { Tensor } from '../../../sdk/protocol/tensor.ts'
 import { answerFields, answerLines } from '../answer-lines.ts'
 import { bestOffer } from '../best-offer.ts'
 import { readGraphInputs } from '../graph-inputs.ts'

@@ -1,40 +1,6 @@
-/** Element types of tensors that travel between the agent, its worker and its clients. */
-export const TENSOR_TYPES = [
-  'float32',
-  'float64',
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'int32',
-  'uint32',
-  'int64',
-  'uint64',
-  'bool',
-] as const
+import type { Tensor } from '../../../sdk/protocol/tensor.ts'
 
-export type TensorType = (typeof TENSOR_TYPES)[number]
-
-export type TensorValues =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-
-/** A tensor as plain data; row-major. */
-export type PlainTensor = {
-  readonly type: TensorType
-  readonly dims: readonly number[]
-  readonly data: TensorValues
-}
-
-export type Tensors = Readonly<Record<string, PlainTensor>>
+export type Tensors = Readonly<Record<string, Tensor>>
 
 /** An input or output of a graph; a dimension that is free carries its symbolic name. */
 export type TensorSpec = {

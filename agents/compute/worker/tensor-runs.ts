@@ -1,5 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
-import type { PlainTensor, Tensors, TensorValues } from './messages.ts'
+import type { Tensor as PlainTensor, TensorData } from '../../../sdk/protocol/tensor.ts'
+import type { Tensors } from './messages.ts'
 
 type TensorRun = { readonly id: number; readonly inputs: Tensors }
 
@@ -139,8 +140,8 @@ function joinRows(batch: readonly TensorRun[], name: string): PlainTensor {
   return { type: first.type, dims: [rows, ...first.dims.slice(1)], data: joined }
 }
 
-function emptyLike(values: TensorValues, length: number): TensorValues {
-  const Values = values.constructor as new (length: number) => TensorValues
+function emptyLike(values: TensorData, length: number): TensorData {
+  const Values = values.constructor as new (length: number) => TensorData
   return new Values(length)
 }
 
