@@ -29,9 +29,11 @@ export async function drawsOf(ctx: StorageContext, period: bigint): Promise<read
   const id = `${period}-${round.seed}-${index.revision()}`
   const known = cache.get(index)
   if (known?.id === id) return known.draws
+  let isLineShort = false
   const draws = Array.from({ length: round.draws }, (_, draw) => draw).flatMap((draw): Draw[] => {
     const position = drawPosition({ ...round, index: BigInt(draw) })
     const entry = index.entryAt(position)
+    if (!entry) isLineShort = true
     const deal = entry && index.deal(entry.txSeq)
     if (!entry || !deal || period < deal.startPeriod || period >= deal.endPeriod) return []
     const offset = position - entry.start
@@ -51,7 +53,12 @@ export async function drawsOf(ctx: StorageContext, period: bigint): Promise<read
       },
     ]
   })
-  cache.set(index, { id, draws })
+  // A draw falls inside the line: where there is no entry here, the logs of the last ones were left out, or come yet.
+  if (!isLineShort) cache.set(index, { id, draws })
+  else if (index.appliedTo() >= ctx.head.number) {
+    ctx.log.warn({ period }, 'a draw fell on an entry that is missing from the logs')
+    index.distrust(index.lastEntryBlock())
+  }
   return draws
 }
 
