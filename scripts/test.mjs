@@ -8,7 +8,7 @@ import { runNodeFile } from './test/node-file.mjs'
 
 const MINUTE_MS = 60_000
 const FAST = /^test\/(sdk\/protocol|sdk\/chain|contracts|agents\/kernel|architecture)/
-const NOT_FAST = /\/(dilution|public-client|ledger-gas)\.test/ // a quarter of a minute and more each
+const NOT_FAST = /\/(dilution|ledger-gas|da-court-cells|kzg-cell)\.test/ // ten seconds and more each
 const ALONE = /^test\/(e2e|clients)\// // whole networks of processes: one at a time
 const isNodeTest = (name) => name.endsWith('.test.ts') || name.endsWith('.e2e.ts')
 
