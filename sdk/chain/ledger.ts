@@ -4,7 +4,7 @@ import { isRevert } from './decode-error.ts'
 import { at, type ReadOptions, read } from './read.ts'
 
 /** What the ledger calls `InferenceServing`. */
-export const INFERENCE_SERVICE_NAME = 'inference-v1.0'
+const INFERENCE_SERVICE_NAME = 'inference-v1.0'
 
 /** A user's money in compute: `totalWei` is what is available, in sub-accounts and held. Amounts in wei. */
 export type LedgerView = { readonly availableWei: bigint; readonly totalWei: bigint }

@@ -19,19 +19,6 @@ export function updateModelCall(
   return chainCall(models, models.interface.encodeFunctionData('update', [modelId, termsStruct(terms)]))
 }
 
-/** Offers a model of the sender to `to`; the zero address takes an offer back. */
-export function offerModelCall(
-  { compute: { models } }: ComputeChain,
-  { modelId, to }: { modelId: string; to: string },
-): ChainCall {
-  return chainCall(models, models.interface.encodeFunctionData('offerModel', [modelId, to]))
-}
-
-/** Takes over a model that was offered to the sender. */
-export function acceptModelCall({ compute: { models } }: ComputeChain, modelId: string): ChainCall {
-  return chainCall(models, models.interface.encodeFunctionData('acceptModel', [modelId]))
-}
-
 function termsStruct(terms: ModelTerms) {
   return { ...terms, gate: gateStruct(terms.gate) }
 }

@@ -27,7 +27,7 @@ export type ModelEventName = keyof ModelEventArgs
 export type ModelEvent = TableEvent<ModelEventArgs>
 
 /** Which contract emits which event. */
-export const MODEL_EVENTS = {
+const MODEL_EVENTS = {
   ModelRegistry: [
     'ModelRegistered',
     'ModelVersionPublished',
@@ -41,14 +41,6 @@ export const MODEL_EVENTS = {
 const TABLE = createEventTable<ModelEventArgs, 'ModelRegistry'>({
   ModelRegistry: { abi: new Interface(IModelRegistry__factory.abi), names: MODEL_EVENTS.ModelRegistry },
 })
-
-/** The filter for eth_getLogs or a follower that finds the named events of a deployment. */
-export function modelEventFilter(
-  book: AddressBook,
-  names: readonly ModelEventName[],
-): { address: string[]; topics: [string[]] } {
-  return TABLE.filter(book, names)
-}
 
 /** Decodes a log of this deployment into plain data; undefined when it is none of these events or malformed. */
 export function decodeModelEvent(book: AddressBook, log: RawLog): ModelEvent | undefined {

@@ -54,7 +54,7 @@ export declare namespace publishModelFolder {
 }
 
 /** What the manifest goes by in progress reports. */
-export const MANIFEST_NAME = 'manifest'
+const MANIFEST_NAME = 'manifest'
 
 /**
  * Stores every file of a model's folder, then the manifest that lists them. It may be repeated after any failure: what is

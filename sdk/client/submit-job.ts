@@ -77,20 +77,6 @@ export async function submitJob(options: submitJob.Options): Promise<SubmittedJo
   return { jobId: await open(context, intent), ...offerOf(intent), resumed: false }
 }
 
-/** Forgets a job that is over, so that the same requests make a new one. */
-export async function forgetJob({
-  chain,
-  requests,
-  ...rest
-}: Pick<submitJob.Options, 'chain' | 'requests' | 'name' | 'model'> & {
-  stateStore: StateStore
-  client: string
-}): Promise<void> {
-  const input = new TextEncoder().encode(formatJobInput(requests))
-  const sender = { address: rest.client }
-  await rest.stateStore.delete(intentKey({ chain, ...rest, sender }, input))
-}
-
 export declare namespace submitJob {
   type Options = {
     chain: ComputeChain
