@@ -96,7 +96,10 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
 
     followers: ({ held, jobs, chain, self }) => [held.follower(chain.book, self), jobs.follower(chain.book)],
 
-    async status({ runtime, admission, receipts, chain, self, signal }) {
+    problems: ({ chain, self, signal }) =>
+      readProblems(chain, { self, publicUrl: config.PUBLIC_URL, model, signal }),
+
+    status({ runtime, admission, receipts }) {
       const state = runtime.state()
       const served = state.state === 'ready' ? runtime.current() : undefined
       return {
@@ -112,9 +115,6 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
         },
         activeRequests: admission.active(),
         unsettledWei: receipts.totalUnsettledWei(),
-        problems: await readProblems(chain, { self, publicUrl: config.PUBLIC_URL, model, signal }).catch(
-          () => ['the chain RPC does not answer'],
-        ),
       }
     },
 

@@ -77,7 +77,10 @@ export function daAgent(config: DaConfig): AgentOptions<DaService> {
 
     followers: ({ index, chain }) => [index.follower(chain.book)],
 
-    async status({ chain, columns, dispersals, index, journal, self, signal }) {
+    problems: ({ chain, self, signal }) =>
+      readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }),
+
+    status({ columns, dispersals, index, journal }) {
       const records = columns.records()
       return {
         blobs: index.blobCount(),
@@ -88,9 +91,6 @@ export function daAgent(config: DaConfig): AgentOptions<DaService> {
           ...{ blobId, pays, running: dispersals.isRunning(blobId) },
           signatures: journal.collected(blobId).size,
         })),
-        problems: await readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }).catch(() => [
-          'the chain RPC does not answer',
-        ]),
       }
     },
   }

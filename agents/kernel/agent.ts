@@ -6,7 +6,7 @@ import { bindChain } from './genesis.ts'
 import { trackHead } from './head.ts'
 import { createHttpServer, type HttpLimits, listen, type Routes } from './http.ts'
 import { createJobBoard } from './job-board.ts'
-import { createJobs } from './jobs.ts'
+import { createJobs, type JobCounts } from './jobs.ts'
 import { type AskPassword, loadWallet } from './keystore.ts'
 import { createLog, type Log } from './log.ts'
 import { type DutyLoop, startLoop } from './loop.ts'
@@ -15,6 +15,7 @@ import { connectNode } from './provider.ts'
 import { openRedis } from './redis.ts'
 import type { Head } from './rpc.ts'
 import { createSender } from './sender.ts'
+import { shareRead } from './share-read.ts'
 import { createShutdown } from './shutdown.ts'
 import { openStore } from './store.ts'
 import { readVersion } from './version.ts'
@@ -36,7 +37,9 @@ export type AgentOptions<C extends KernelContext> = {
   readonly limits?: Partial<HttpLimits>
   /** Response headers of the agent's own that browsers may read. */
   readonly exposedHeaders?: readonly string[]
-  /** More fields of /status. */
+  /** What keeps the agent from its work, by the chain, each with what to do; a field of /status. */
+  readonly problems?: (ctx: C) => Promise<readonly string[]>
+  /** More fields of /status, from this process alone: whoever likes may ask for it. */
   readonly status?: (ctx: C) => Record<string, unknown> | Promise<Record<string, unknown>>
   /** Ends what `makeContext` began; runs after the last job. */
   readonly close?: (ctx: C) => void | Promise<void>
@@ -89,6 +92,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
       routes,
       limits,
       exposedHeaders,
+      problems,
       status,
       close,
       askPassword,
@@ -153,23 +157,38 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
     })
     shutdown.add('jobs', () => jobs.close(graceMs), graceMs + STEP_TIMEOUT_MS)
 
-    const readStatus = async (): Promise<Record<string, unknown>> => ({
-      name,
-      operator: wallet.address,
-      version: readVersion(),
-      chainId,
-      head: { ...heads.current(), silentMs: Math.round(heads.silentMs()) },
-      followers: running.map((follower) => ({
-        name: follower.name,
-        block: follower.cursor(),
-        lagBlocks: follower.lag(),
-      })),
-      duties: loop?.states().map((state) => ({ ...state, last: board.lastResults().get(state.name) })),
-      jobs: await jobs.counts().catch(() => 'redis does not answer'),
-      pendingTransactions: sender.pendingCount(),
-      balanceWei: await provider.getBalance(wallet.address).catch(() => 'the chain RPC does not answer'),
-      ...(await status?.(context)),
+    // Everybody may ask for /status, most of all when the chain or Redis hangs: the answer must come, and cost little.
+    const away = 'the chain RPC does not answer'
+    const readBalance = shareRead<bigint | string>(() => provider.getBalance(wallet.address), {
+      otherwise: away,
     })
+    const readProblems = shareRead(async () => (await problems?.(context)) ?? [], { otherwise: [away] })
+    const countJobs = shareRead<JobCounts | string>(jobs.counts, {
+      otherwise: 'redis does not answer',
+      ttlMs: 0,
+    })
+
+    const readStatus = async (): Promise<Record<string, unknown>> => {
+      const [counts, balanceWei, found] = await Promise.all([countJobs(), readBalance(), readProblems()])
+      return {
+        name,
+        operator: wallet.address,
+        version: readVersion(),
+        chainId,
+        head: { ...heads.current(), silentMs: Math.round(heads.silentMs()) },
+        followers: running.map((follower) => ({
+          name: follower.name,
+          block: follower.cursor(),
+          lagBlocks: follower.lag(),
+        })),
+        duties: loop?.states().map((state) => ({ ...state, last: board.lastResults().get(state.name) })),
+        jobs: counts,
+        pendingTransactions: sender.pendingCount(),
+        balanceWei,
+        ...(problems && { problems: found }),
+        ...(await status?.(context)),
+      }
+    }
     const server = await createHttpServer({
       ...{ log, metrics, status: readStatus },
       ...(limits ? { limits } : {}),

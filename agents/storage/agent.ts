@@ -71,16 +71,16 @@ export function storageAgent(config: StorageConfig): AgentOptions<StorageContext
 
     followers: ({ index, chain }) => [index.follower(chain.book)],
 
-    async status({ chain, shards, self, signal }) {
+    problems: ({ chain, self, signal }) =>
+      readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }),
+
+    status({ shards }) {
       const held = shards.list()
       const count = (state: string) => held.filter((shard) => shard.state === state).length
       return {
         shards: { complete: count('complete'), partial: count('partial'), damaged: count('damaged') },
         usedBytes: shards.usedBytes(),
         capacityBytes: shards.capacityBytes,
-        problems: await readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }).catch(() => [
-          'the chain RPC does not answer',
-        ]),
       }
     },
   }

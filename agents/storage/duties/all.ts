@@ -24,6 +24,6 @@ export function storageDuties(config: StorageConfig): AnyDuty<StorageContext>[] 
     moveTail,
     ...(config.END_DEALS ? [endDeal] : []),
     scrub(config),
-    pruneEnded,
+    pruneEnded(),
   ]
 }

@@ -7,6 +7,7 @@ import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { type Anvil, DEV_KEYS, startAnvil } from '../../support/anvil.ts'
 import { freePort } from '../../support/processes.ts'
 import { startRedis } from '../../support/redis.ts'
+import { startRpcProxy } from '../../support/rpc-proxy.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
 import { deployTally, silent, tallyInterface } from './kernel-fixture.ts'
@@ -132,6 +133,32 @@ describe('startAgent', () => {
     await until('the goal is reached', async () => (await total()) === 3)
     await agent.stop()
     await redis.stop()
+  })
+
+  it('behavior: says how it stands while the chain RPC hangs, and asks it once for all who ask', async () => {
+    const proxy = await startRpcProxy(anvil.rpcUrl)
+    const hanging = new Promise<string[]>(() => undefined)
+    const agent = await start(options({ RPC_URL: proxy.rpcUrl }, { problems: () => hanging }))
+    await until('the goal is reached', async () => (await total()) === 3)
+    const asked = () => proxy.calls.filter(({ method }) => method === 'eth_getBalance').length
+    const before = asked()
+    proxy.tamper(({ method }, answer) =>
+      method === 'eth_getBalance' ? new Promise(() => undefined) : answer,
+    )
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const response = await fetch(`${agent.url}/status`, { signal: AbortSignal.timeout(60_000) })
+        return (await response.json()) as { balanceWei: string; problems: string[] }
+      }),
+    )
+    for (const { balanceWei, problems } of answers) {
+      assert.equal(balanceWei, 'the chain RPC does not answer')
+      assert.deepEqual(problems, ['the chain RPC does not answer'])
+    }
+    // One that hangs is repeated now and then.
+    assert.ok(asked() - before < answers.length, `asked ${asked() - before} times`)
+    await agent.stop()
+    await proxy.stop()
   })
 
   it('behavior: stopping waits for the running job, and starts no other', async () => {

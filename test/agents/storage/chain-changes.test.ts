@@ -57,6 +57,29 @@ describe('storage agents while the chain changes its mind', () => {
     assert.equal((await fetch(shardUrl(at(keepers, 0), txSeq, 0))).status, 200)
   })
 
+  it('behavior: shards of a submission that a reorganization dropped are kept until it is back', async () => {
+    const prepared = prepareRandom(30_000, 53)
+    const keepers = assign(prepared, world.providers.slice(0, 6))
+    const txSeq = await submit(world, prepared)
+    const submittedAt = await world.head()
+    await putShards(txSeq, prepared, keepers)
+    await world.anvil.mine(2)
+    await world.settle(agents)
+    const before = await world.head()
+    await world.anvil.rpc('anvil_reorg', before - submittedAt + 1, [])
+    assert.equal(await readDealState(world.chain, txSeq), 'none')
+    // Long enough for everybody to look at what may be deleted.
+    await world.anvil.mine(17)
+    const hasLooked = async ({ status }: StorageAgent): Promise<boolean> => {
+      const duties = (await status()).duties as { name: string; readAt: number }[]
+      return duties.some(({ name, readAt }) => name === 'prune-ended' && readAt > before)
+    }
+    for (const agent of agents) await until('the shards were looked at', () => hasLooked(agent))
+    assert.equal(await submit(world, prepared), txSeq)
+    const signed = await collectSignatures(txSeq, proposalOf(prepared, keepers), keepers)
+    await seal(world, txSeq, prepared, signed)
+  })
+
   it('behavior: a shard that is handed over is rebuilt by its successor and deleted by its predecessor', async () => {
     const prepared = prepareRandom(400_000, 52)
     const { txSeq, keepers, proposal } = await makeDeal(world, prepared, {
