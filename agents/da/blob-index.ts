@@ -7,9 +7,11 @@ import {
   decodeDaEvent,
 } from '../../sdk/chain/da-events.ts'
 import { type BlobHeader, headerToJson, parseHeader } from '../../sdk/protocol/blob-header.ts'
+import type { Clock } from '../../sdk/protocol/clock.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { ChainLog, Follower } from '../kernel/follower.ts'
 import type { Store } from '../kernel/store.ts'
+import { BLOB_TABLES } from './blob-tables.ts'
 
 /** How far a blob is, by its events. */
 export type BlobStage = 'submitted' | 'soft' | 'final' | 'refunded'
@@ -53,58 +55,6 @@ type BlobRow = {
 type EntryRow = { entry_index: number; number: number; start: number; cells: number; block: number }
 type ChangeKind = 'soft' | 'final' | 'refunded' | 'convicted' | 'claimed'
 
-const STEPS = [
-  `CREATE TABLE da_blob (
-     number INTEGER PRIMARY KEY,
-     blob_id TEXT NOT NULL,
-     header TEXT NOT NULL,
-     payload_hash TEXT NOT NULL,
-     disperser TEXT NOT NULL,
-     epoch TEXT NOT NULL,
-     nonce TEXT NOT NULL,
-     expires_at INTEGER NOT NULL,
-     payer TEXT NOT NULL,
-     block INTEGER NOT NULL,
-     tx TEXT NOT NULL
-   ) STRICT;
-   CREATE INDEX da_blob_id ON da_blob (blob_id);
-   CREATE INDEX da_blob_nonce ON da_blob (disperser, epoch, nonce);
-   CREATE INDEX da_blob_payload ON da_blob (payload_hash);
-   CREATE INDEX da_blob_expiry ON da_blob (expires_at);
-   CREATE TABLE da_blob_change (
-     blob_id TEXT NOT NULL,
-     kind TEXT NOT NULL,
-     columns TEXT,
-     block INTEGER NOT NULL,
-     log_index INTEGER NOT NULL,
-     PRIMARY KEY (block, log_index)
-   ) STRICT;
-   CREATE INDEX da_blob_change_blob ON da_blob_change (blob_id, kind);
-   CREATE TABLE da_member_change (
-     operator TEXT NOT NULL,
-     joined INTEGER NOT NULL,
-     block INTEGER NOT NULL,
-     log_index INTEGER NOT NULL,
-     PRIMARY KEY (block, log_index)
-   ) STRICT;
-   CREATE INDEX da_member_change_operator ON da_member_change (operator, block, log_index);
-   CREATE TABLE da_fault (
-     fault_id TEXT NOT NULL,
-     block INTEGER NOT NULL,
-     log_index INTEGER NOT NULL,
-     punished INTEGER NOT NULL DEFAULT 0,
-     PRIMARY KEY (block, log_index)
-   ) STRICT;
-   CREATE TABLE da_line_entry (
-     entry_index INTEGER PRIMARY KEY,
-     number INTEGER NOT NULL,
-     start INTEGER NOT NULL,
-     cells INTEGER NOT NULL,
-     block INTEGER NOT NULL
-   ) STRICT;
-   CREATE INDEX da_line_entry_start ON da_line_entry (start);`,
-]
-
 const BLOB_COLUMNS = `b.number, b.blob_id, b.header, b.payer, b.block, b.tx,
   (SELECT kind FROM da_blob_change c WHERE c.blob_id = b.blob_id AND kind IN ('soft', 'final', 'refunded')
    ORDER BY block DESC, log_index DESC LIMIT 1) AS stage,
@@ -113,6 +63,19 @@ const BLOB_COLUMNS = `b.number, b.blob_id, b.header, b.payer, b.block, b.tx,
   (SELECT min(block) FROM da_blob_change c WHERE c.blob_id = b.blob_id AND kind IN ('soft', 'final')) AS confirmed_block,
   (SELECT min(block) FROM da_blob_change c WHERE c.blob_id = b.blob_id AND kind = 'convicted') AS convicted_block,
   EXISTS (SELECT 1 FROM da_blob_change c WHERE c.blob_id = b.blob_id AND kind = 'claimed') AS claimed`
+
+/** Most rows of one answer. What a page leaves out is decided in its query: others' blobs cost little and must not fill it. */
+const PAGE = 64
+const CONFIRMED = `EXISTS
+  (SELECT 1 FROM da_blob_change c WHERE c.blob_id = b.blob_id AND kind IN ('soft', 'final'))`
+
+/** What {@link BlobIndex.unclaimed} looks for. */
+export type UnclaimedQuery = {
+  readonly after: number
+  readonly period: bigint
+  readonly leastBlobPeriods: bigint
+  readonly clock: Clock
+}
 
 /** Events that the index reads, or that wake duties. */
 const EVENTS = [
@@ -135,7 +98,7 @@ export type BlobIndex = ReturnType<typeof openBlobIndex>
 
 /** Blobs, members, verdicts and the audit line, from the logs; blobs and entries are numbered, so that a gap is found. */
 export function openBlobIndex(store: Store) {
-  store.migrate('da-index', STEPS)
+  store.migrate('da-index', BLOB_TABLES)
   let revision = 0
   let appliedTo = -1
   let rereadFrom: number | undefined
@@ -233,29 +196,43 @@ export function openBlobIndex(store: Store) {
         String(nonce),
       ),
 
-    /** Blobs with this payload hash, the latest to expire first. The hash is the disperser's claim. */
-    byPayloadHash: (payloadHash: string) =>
-      many('b.payload_hash = ? ORDER BY b.expires_at DESC, b.number LIMIT 64', payloadHash.toLowerCase()),
+    /** Confirmed blobs that claim this payload hash and expire after `period`, the first claim first. */
+    claiming: (payloadHash: string, period: bigint) =>
+      many(
+        `b.payload_hash = ? AND b.expires_at > ? AND ${CONFIRMED} ORDER BY b.number LIMIT ${PAGE}`,
+        payloadHash.toLowerCase(),
+        Number(period),
+      ),
 
     /** Confirmed blobs that are kept in `period`: not expired. */
     live: (period: bigint) =>
       many('b.expires_at > ?', Number(period)).filter(({ stage }) => stage === 'soft' || stage === 'final'),
 
-    /** Blobs that expire in `period` or before and are not claimed. */
-    unclaimed: (period: bigint) =>
+    /**
+     * A page of the confirmed blobs after number `after` that expire in `period` or before, are not claimed, and have lasted for
+     * `leastBlobPeriods` at least: KZG blobs times periods, which their fee goes by. What is not worth claiming stays for ever.
+     */
+    unclaimed: ({ after, period, leastBlobPeriods, clock }: UnclaimedQuery) =>
       many(
-        `b.expires_at <= ? AND NOT EXISTS
+        `b.number > ? AND b.expires_at <= ? AND ${CONFIRMED} AND NOT EXISTS
            (SELECT 1 FROM da_blob_change c WHERE c.blob_id = b.blob_id AND kind IN ('claimed', 'refunded'))
-         ORDER BY b.expires_at LIMIT 64`,
+         AND json_extract(b.header, '$.blobCount') * (b.expires_at - CAST((b.block - ?) / ? AS INTEGER)) >= ?
+         ORDER BY b.number LIMIT ${PAGE}`,
+        after,
         Number(period),
-      ).filter(({ stage }) => stage === 'soft' || stage === 'final'),
+        Number(clock.startBlock),
+        Number(clock.periodBlocks),
+        Number(leastBlobPeriods),
+      ),
 
-    /** Blobs submitted before `block` that are neither confirmed nor refunded. */
-    unconfirmed: (block: number) =>
+    /** Blobs of one payer or disperser, submitted before `block`, that are neither confirmed nor refunded. */
+    unconfirmed: (account: string, block: number) =>
       many(
-        `b.block < ? AND NOT EXISTS (SELECT 1 FROM da_blob_change c WHERE c.blob_id = b.blob_id
-           AND kind IN ('soft', 'final', 'refunded')) ORDER BY b.number LIMIT 64`,
+        `b.block < ? AND (b.payer = ? OR b.disperser = ?) AND NOT EXISTS (SELECT 1 FROM da_blob_change c
+           WHERE c.blob_id = b.blob_id AND kind IN ('soft', 'final', 'refunded')) ORDER BY b.number LIMIT ${PAGE}`,
         block,
+        account.toLowerCase(),
+        account.toLowerCase(),
       ),
 
     /** Operators that hold a slot now. */

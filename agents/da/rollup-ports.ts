@@ -19,6 +19,8 @@ export function createRollupPorts(ctx: DaService): RollupPorts {
   const { chain, config, index } = ctx
   let knownHead = ctx.head.number
 
+  const currentPeriod = (): bigint => periodOf(ctx, Math.max(knownHead, index.appliedTo()))
+
   const headNow = async (signal: AbortSignal): Promise<number> => {
     knownHead = await read(chain.provider.getBlockNumber(), { signal })
     return knownHead
@@ -48,12 +50,9 @@ export function createRollupPorts(ctx: DaService): RollupPorts {
     },
 
     blobsClaiming: (payloadHash) =>
-      index
-        .byPayloadHash(payloadHash)
-        .filter(({ confirmedBlock }) => confirmedBlock !== undefined)
-        .map(({ blobId }) => blobId),
+      index.claiming(payloadHash, currentPeriod() - chain.daTerms.disputePeriods).map(({ blobId }) => blobId),
 
-    currentPeriod: () => periodOf(ctx, Math.max(knownHead, index.appliedTo())),
+    currentPeriod,
 
     async latestExpiry(signal) {
       return (await readRetentionBounds(chain, { signal })).latestExpiry

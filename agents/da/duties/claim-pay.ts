@@ -2,15 +2,18 @@ import { readDaMoney } from '../../../sdk/chain/da.ts'
 import { claimBlobCall, withdrawDaCall } from '../../../sdk/chain/da-calls.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import { rank } from '../../kernel/rank.ts'
+import type { IndexedBlob } from '../blob-index.ts'
 import { submitCaughtUp } from '../catch-up.ts'
 import { memberOf } from '../committees.ts'
 import type { DaConfig } from '../config.ts'
-import { type DaContext, periodOf } from '../context.ts'
+import { clockOf, type DaContext, periodOf } from '../context.ts'
 
 /** What a withdrawal takes, generously. */
 const WITHDRAW_GAS = 100_000n
 /** Claiming a blob pays all its members; so much gas is worth it for a blob's whole fee. */
 const CLAIM_GAS = 600_000n
+/** Most claims at a time. */
+const MAX_CLAIMS = 64
 
 type Claim = { kind: 'claim'; blobId: string } | { kind: 'withdraw'; block: number }
 
@@ -64,22 +67,35 @@ export function claimPay(config: DaConfig): Duty<Claim, DaContext> {
 /** Blobs that this node attested, that are over, and whose fee is worth `leastWei`. */
 async function claimable(ctx: DaContext, leastWei: bigint): Promise<Claim[]> {
   const { disputePeriods, pricePerBlobPeriodWei } = ctx.chain.daTerms
-  const period = periodOf(ctx, ctx.head.number)
-  const over = period < disputePeriods ? [] : ctx.index.unclaimed(period - disputePeriods)
+  const now = periodOf(ctx, ctx.head.number)
+  if (now < disputePeriods || (pricePerBlobPeriodWei === 0n && leastWei > 0n)) return []
+  const priceWei = pricePerBlobPeriodWei === 0n ? 1n : pricePerBlobPeriodWei
+  const query = {
+    period: now - disputePeriods,
+    leastBlobPeriods: (leastWei + priceWei - 1n) / priceWei,
+    clock: clockOf(ctx.chain),
+  }
   const due: Claim[] = []
-  for (const { blobId, header, submittedBlock } of over) {
-    const periods = header.expiresAt - periodOf(ctx, submittedBlock)
-    if (BigInt(header.blobCount) * periods * pricePerBlobPeriodWei < leastWei) continue
-    const committee = await ctx.committees.at(header.epoch, { signal: ctx.signal })
-    if (!memberOf(committee, ctx.self)) continue
-    const { waitBlocks } = rank(
-      blobId,
-      ctx.self,
-      committee.members.map(({ operator }) => operator),
-    )
-    const { startBlock, periodBlocks } = ctx.chain.terms
-    const readyAt = startBlock + (header.expiresAt + disputePeriods) * periodBlocks
-    if (BigInt(ctx.head.number) >= readyAt + BigInt(waitBlocks)) due.push({ kind: 'claim', blobId })
+  for (let after = 0; due.length < MAX_CLAIMS; ) {
+    const page = ctx.index.unclaimed({ ...query, after })
+    const last = page.at(-1)
+    if (!last) break
+    after = last.number
+    for (const blob of page) if (await isMyClaim(ctx, blob)) due.push({ kind: 'claim', blobId: blob.blobId })
   }
   return due
+}
+
+/** Whether this node has a share of the fee, and it is its turn to claim it. */
+async function isMyClaim(ctx: DaContext, { blobId, header }: IndexedBlob): Promise<boolean> {
+  const committee = await ctx.committees.at(header.epoch, { signal: ctx.signal })
+  if (!memberOf(committee, ctx.self)) return false
+  const { waitBlocks } = rank(
+    blobId,
+    ctx.self,
+    committee.members.map(({ operator }) => operator),
+  )
+  const { startBlock, periodBlocks } = ctx.chain.terms
+  const readyAt = startBlock + (header.expiresAt + ctx.chain.daTerms.disputePeriods) * periodBlocks
+  return BigInt(ctx.head.number) >= readyAt + BigInt(waitBlocks)
 }

@@ -2,7 +2,6 @@ import { readBlobRecord } from '../../../sdk/chain/da.ts'
 import { refundBlobCall } from '../../../sdk/chain/da-calls.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import { submitCaughtUp } from '../catch-up.ts'
-import { isSame } from '../committees.ts'
 import type { DaContext } from '../context.ts'
 
 /** Asks the fee of blobs back that this agent paid for, or dispersed for others, and that found no quorum. */
@@ -12,9 +11,7 @@ export const refundUnconfirmed: Duty<{ blobId: string }, DaContext> = {
 
   async due(ctx) {
     const closedBefore = ctx.head.number - Number(ctx.chain.daTerms.confirmBlocks)
-    const own = ctx.index
-      .unconfirmed(closedBefore)
-      .filter(({ payer, header }) => isSame(payer, ctx.self) || isSame(header.disperser, ctx.self))
+    const own = ctx.index.unconfirmed(ctx.self, closedBefore)
     const options = { blockTag: ctx.head.number, signal: ctx.signal }
     const records = await Promise.all(own.map(({ blobId }) => readBlobRecord(ctx.chain, blobId, options)))
     return own.filter((_, i) => records[i]?.status === 'submitted').map(({ blobId }) => ({ blobId }))
