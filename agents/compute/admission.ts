@@ -1,6 +1,7 @@
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { ListedService } from './accounts.ts'
 import type { ReceiptBook } from './receipt-book.ts'
+import type { ReleaseBook } from './release-book.ts'
 import type { Caller } from './session-check.ts'
 import type { VoucherBook, VoucherService } from './voucher-book.ts'
 
@@ -28,18 +29,19 @@ export declare namespace createAdmission {
   type Options = {
     receipts: ReceiptBook
     vouchers: VoucherBook
+    releases: Pick<ReleaseBook, 'heldWei'>
     maxRequests: number
     maxUserRequests: number
   }
 }
 
 export function createAdmission(options: createAdmission.Options): Admission {
-  const { receipts, vouchers, maxRequests, maxUserRequests } = options
+  const { receipts, vouchers, releases, maxRequests, maxUserRequests } = options
   const users = new Map<string, { count: number; reservedWei: bigint }>()
   let active = 0
 
   function limitWei({ user, account }: Caller, service: VoucherService): bigint {
-    const balanceWei = account.balanceWei - account.pendingRefundWei
+    const balanceWei = account.balanceWei - account.pendingRefundWei - releases.heldWei(user)
     const ceilingWei = vouchers.ceilingWei(user, account.ceilingWei, service)
     const roomWei =
       ceilingWei > 0n ? ceilingWei - account.settledWei : account.dailyCapWei - account.spentTodayWei

@@ -22,6 +22,7 @@ import { createComputeMetrics } from './metrics.ts'
 import { startModelRuntime } from './model-runtime.ts'
 import { openModelFolder } from './model-store.ts'
 import { openReceiptBook } from './receipt-book.ts'
+import { openReleaseBook } from './release-book.ts'
 import { createSessionCheck } from './session-check.ts'
 import { readProblems, warnOfProblems } from './standing.ts'
 import { openVoucherBook } from './voucher-book.ts'
@@ -56,6 +57,7 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       const chain = await connectCompute(await connectChain({ provider, addressBook, signal }), { signal })
       const receipts = openReceiptBook(store)
       const vouchers = openVoucherBook(store, { spareSec: voucherSpareSec(config) })
+      const releases = openReleaseBook(store)
       const accounts = createAccounts({ chain, provider: self, cacheMs: config.ACCOUNT_CACHE_MS, signal })
       const gate = createGateKeeper({
         ...{ chain, log, signal },
@@ -65,7 +67,7 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
         cacheMs: config.ACCOUNT_CACHE_MS,
       })
       const admission = createAdmission({
-        ...{ receipts, vouchers },
+        ...{ receipts, vouchers, releases },
         maxRequests: config.QUEUE_REQUESTS,
         maxUserRequests: config.USER_REQUESTS,
       })
@@ -82,7 +84,18 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       void warnOfProblems(chain, { self, publicUrl: config.PUBLIC_URL, model, signal, log })
       return {
         ...kernel,
-        ...{ config, chain, wallet, runtime, accounts, receipts, vouchers, admission, computeMetrics },
+        ...{
+          config,
+          chain,
+          wallet,
+          runtime,
+          accounts,
+          receipts,
+          vouchers,
+          releases,
+          admission,
+          computeMetrics,
+        },
         gate,
         free: openFreeBook(store),
         held: openHeldBook(store),

@@ -4,6 +4,7 @@ import { createBodyBudget } from './body-budget.ts'
 import type { ComputeContext } from './context.ts'
 import { addInfoRoutes } from './info-routes.ts'
 import { asComputeError, sendError } from './openai-error.ts'
+import { addReleaseRoute } from './release-route.ts'
 import { addTensorRoutes } from './tensor-routes.ts'
 import { addTextRoutes } from './text-routes.ts'
 
@@ -41,5 +42,6 @@ export async function addRoutes(server: HttpServer, ctx: ComputeContext): Promis
     addTextRoutes(scope, ctx)
     addTensorRoutes(scope, ctx)
     addInfoRoutes(scope, ctx)
+    addReleaseRoute(scope, ctx)
   })
 }

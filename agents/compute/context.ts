@@ -13,6 +13,7 @@ import type { JobRunner } from './job-runner.ts'
 import type { ComputeMetrics } from './metrics.ts'
 import type { ModelRuntime } from './model-runtime.ts'
 import type { ReceiptBook } from './receipt-book.ts'
+import type { ReleaseBook } from './release-book.ts'
 import type { SessionCheck } from './session-check.ts'
 import type { VoucherBook } from './voucher-book.ts'
 
@@ -28,6 +29,7 @@ export type ComputeParts = {
   readonly free: FreeBook
   readonly receipts: ReceiptBook
   readonly vouchers: VoucherBook
+  readonly releases: ReleaseBook
   readonly held: HeldBook
   readonly jobs: JobBook
   readonly jobRunner: JobRunner

@@ -1,3 +1,4 @@
+import type { Release } from '../protocol/voucher.ts'
 import { type ChainCall, chainCall } from './chain-call.ts'
 import type { ComputeChain } from './compute-chain.ts'
 
@@ -19,6 +20,15 @@ export function setMaxPriceCall(
     wish.inputPriceWei,
     wish.outputPriceWei,
   ])
+  return chainCall(inference, data)
+}
+
+/** Takes to the sender's ledger at once what a provider has released; reverts for another sender. */
+export function releaseRefundCall(
+  { compute: { inference } }: ComputeChain,
+  { provider, release, signature }: { provider: string; release: Release; signature: string },
+): ChainCall {
+  const data = inference.interface.encodeFunctionData('releaseRefund', [provider, release, signature])
   return chainCall(inference, data)
 }
 

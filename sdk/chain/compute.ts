@@ -172,6 +172,15 @@ export async function readInferenceAccount(
   }
 }
 
+/** Nonce of the last release that a user has used at a provider. */
+export function readReleaseNonce(
+  { compute: { inference } }: ComputeChain,
+  { user, provider }: { user: string; provider: string },
+  options: ReadOptions = {},
+): Promise<bigint> {
+  return read(inference.releaseNonceOf(user, provider, at(options)), options)
+}
+
 /** A held fee by its id. */
 export async function readHeldFee(
   { compute: { inference } }: ComputeChain,

@@ -152,6 +152,7 @@ export type InferenceEvent =
   | { readonly type: 'verified'; readonly provider: string; readonly feeWei: bigint }
   | { readonly type: 'deposit'; readonly amountWei: bigint }
   | { readonly type: 'top-up'; readonly provider: string; readonly amountWei: bigint }
+  | { readonly type: 'release'; readonly provider: string; readonly amountWei: bigint }
   | { readonly type: 'ceiling'; readonly provider: string; readonly ceilingWei: bigint }
   | { readonly type: 'max-price'; readonly provider: string; readonly prices: UnitPrices }
 
@@ -243,8 +244,9 @@ export type Inference = {
   /** Pays from the wallet into the ledger; with a provider, on to the sub-account there. */
   fund(amountWei: bigint, provider?: string, signal?: AbortSignal): Promise<void>
   /**
-   * Takes back all that is free: asks for the sub-accounts' money (of one provider, or of all), and pays the ledger's free
-   * balance, or `amountWei` of it, to the wallet. What was asked back stays chargeable for the chain's lock time.
+   * Takes back all that is free, of one provider or of all: at once what a provider releases, that is all that it is not owed; the
+   * rest is asked back, and stays chargeable for the chain's lock time. Pays the ledger's free balance, or `amountWei` of it, to the
+   * wallet.
    */
   withdraw(options?: {
     readonly provider?: string | undefined

@@ -13,6 +13,8 @@ import { sendCall } from '../chain/send.ts'
 import { ZerogError } from '../protocol/errors.ts'
 import type { Inference, InferenceBalances, Withdrawal } from './inference-api.ts'
 import type { InferenceContext } from './inference-context.ts'
+import { releaseFunds } from './release-funds.ts'
+import type { SessionKeys } from './session-keys.ts'
 import { committedWei } from './spending-book.ts'
 
 type Money = Pick<Inference, 'fund' | 'withdraw' | 'balances'>
@@ -21,7 +23,7 @@ type Money = Pick<Inference, 'fund' | 'withdraw' | 'balances'>
 const RETRIEVE_BATCH = 20
 
 /** A user's money: from the wallet to the ledger, to sub-accounts, and back. */
-export function createInferenceMoney(context: InferenceContext): Money {
+export function createInferenceMoney(context: InferenceContext, keys: SessionKeys): Money {
   const { chain, book } = context
 
   async function accountsOf(user: string, signal: AbortSignal | undefined) {
@@ -58,6 +60,11 @@ export function createInferenceMoney(context: InferenceContext): Money {
       const sender = await context.sender()
       const isMine = (other: string) =>
         provider === undefined || other.toLowerCase() === provider.toLowerCase()
+      for (const account of (await accountsOf(user, signal)).filter((one) => isMine(one.provider))) {
+        const released = await releaseFunds(context, { keys, provider: account.provider, signal })
+        if (released)
+          context.emit({ type: 'release', provider: account.provider, amountWei: released.amountWei })
+      }
       const mine = (await accountsOf(user, signal)).filter((account) => isMine(account.provider))
       for (let i = 0; i < mine.length; i += RETRIEVE_BATCH) {
         const batch = mine.slice(i, i + RETRIEVE_BATCH).map((account) => account.provider)

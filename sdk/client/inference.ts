@@ -111,7 +111,7 @@ export function createInference(options: InferenceOptions): Inference {
     streamComplete: (request, call) => stream(textRequest(request, true), call),
     embed: async (request, call) => whole(embedRequest(request), call),
     infer: async (request, call) => whole(inferRequest(request), call),
-    ...createInferenceMoney(context),
+    ...createInferenceMoney(context, keys),
     createKey: keys.create,
     revokeKey: keys.revoke,
     async forgive(provider) {

@@ -27,7 +27,9 @@ const SIGN_MS = 300_000
 const SPARE_MS = 600_000
 const LAST_TOKEN_ID = EPHEMERAL_TOKEN_ID - 1
 
-export function createSessionKeys(context: InferenceContext): SessionKeys {
+export function createSessionKeys(
+  context: Pick<InferenceContext, 'chain' | 'signer' | 'options' | 'user' | 'sender'>,
+): SessionKeys {
   const { chain, signer, options } = context
   const keys = new Map<string, { generation: bigint; untilMs: number; key: Promise<string> }>()
 

@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { parseEnv } from 'node:util'
-import { parseEther, Wallet, ZeroAddress } from 'ethers'
+import { parseEther, toQuantity, Wallet, ZeroAddress } from 'ethers'
 import OpenAI from 'openai'
+import { listServiceCall, removeServiceCall } from '../../sdk/chain/compute-calls.ts'
 import { openJobCall } from '../../sdk/chain/job-calls.ts'
 import { readJobBond, readJobCount } from '../../sdk/chain/jobs.ts'
 import { depositFundCall, transferFundCall } from '../../sdk/chain/ledger.ts'
@@ -110,6 +111,7 @@ describe('zerog compute services, fund, withdraw', () => {
   type Withdrawn = {
     paidWei: string
     availableWei: string
+    released: { provider: string; amountWei: string }[]
     lockedWei: string
     locked: { provider: string; untilSec: string }[]
     transactions: string[]
@@ -142,21 +144,47 @@ describe('zerog compute services, fund, withdraw', () => {
     assert.deepEqual([shown.ledger.totalWei, shown.accounts.length], [String(parseEther('0.501')), 2])
   })
 
-  it('withdraw: says what is locked and until when, then pays all of it', async () => {
+  it('withdraw: what the provider is not owed is paid at once', async () => {
+    const amountWei = String(parseEther('0.001'))
+    const paid = await zerogOk<Withdrawn>(['compute', 'withdraw', '--provider', digits.wallet.address])
+    assert.deepEqual([paid.paidWei, paid.lockedWei], [amountWei, '0'])
+    assert.deepEqual(
+      [paid.released[0]?.provider, paid.released[0]?.amountWei],
+      [digits.wallet.address, amountWei],
+    )
+  })
+
+  it('withdraw: from one that has gone: says what is locked and until when, then pays all of it', async () => {
+    await world.anvil.rpc('anvil_setBalance', world.account(21).address, toQuantity(parseEther('1000')))
+    const gone = await world.addProvider(11, {})
+    const texts = {
+      serviceType: 'tensor',
+      url: gone.url,
+      model: 'zerog/gone',
+      verifiability: '',
+      additionalInfo: '',
+    }
+    const wish = { ...texts, inputPriceWei: 1n, outputPriceWei: 1n, signer: gone.wallet.address }
+    await world.send(gone.wallet, listServiceCall(world.chain, wish))
+    const amountWei = parseEther('0.001')
+    await zerogOk<Funded>(['compute', 'fund', gone.wallet.address, '0.001'])
+    await world.send(gone.wallet, removeServiceCall(world.chain))
+
+    const withdraw = ['compute', 'withdraw', '--provider', gone.wallet.address]
     const balance = () => world.rpc.getBalance(user.address)
-    const first = await zerogOk<Withdrawn>(['compute', 'withdraw', '--provider', digits.wallet.address])
-    assert.deepEqual([first.paidWei, first.lockedWei], ['0', String(parseEther('0.001'))])
+    const first = await zerogOk<Withdrawn>(withdraw)
+    assert.deepEqual([first.paidWei, first.lockedWei, first.released], ['0', String(amountWei), []])
     const lock = at(first.locked, 0)
-    assert.equal(lock.provider, digits.wallet.address)
+    assert.equal(lock.provider, gone.wallet.address)
     const now = (await world.rpc.getBlock('latest'))?.timestamp ?? 0
     assert.ok(Number(lock.untilSec) > now)
-    const again = await zerogOk<Withdrawn>(['compute', 'withdraw', '--provider', digits.wallet.address])
+    const again = await zerogOk<Withdrawn>(withdraw)
     assert.deepEqual(again.transactions, [], 'what is locked is not asked again')
 
     await world.elapse(BigInt(lock.untilSec) - BigInt(now) + 1n)
     const before = await balance()
-    const last = await zerogOk<Withdrawn>(['compute', 'withdraw', '--provider', digits.wallet.address])
-    assert.deepEqual([last.paidWei, last.lockedWei], [String(parseEther('0.001')), '0'])
+    const last = await zerogOk<Withdrawn>(withdraw)
+    assert.deepEqual([last.paidWei, last.lockedWei], [String(amountWei), '0'])
     assert.ok((await balance()) > before)
   })
 

@@ -9,6 +9,8 @@ import {
 } from '../../../sdk/chain/ledger.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
+import { type ReleasedFunds, releaseFunds } from '../../../sdk/client/release-funds.ts'
+import { createSessionKeys } from '../../../sdk/client/session-keys.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { parseAddress, parseAmount } from '../amount.ts'
 import { type ComputeSession, withComputeSession } from '../compute-session.ts'
@@ -22,15 +24,14 @@ type WithdrawOptions = { provider?: string; amount?: bigint; keep?: boolean }
 const BATCH = 20
 
 const HELP = `
-What lies at providers is asked back first: it stays chargeable for a while, since requests may not be settled yet, and the
-result says until when. What has become free goes to your ledger, and from there to you. Run it again after that time.`
+Each provider is asked to release what it is not owed: that goes to your ledger at once, and from there to you. The rest, and all that
+lies at a provider that does not answer, is asked back: it stays chargeable for a while, since requests may not be settled yet,
+and the result says until when. Run it again after that time.`
 
 /** `zerog compute withdraw`: money back from providers and from the ledger. */
 export function withdrawFundsCommand(): Command {
   return new Command('withdraw')
-    .description(
-      'get your coins back: asks accounts back, takes what is free, says what is locked and until when',
-    )
+    .description('get your coins back: at once what providers release, the rest after a lock that is said')
     .option('--provider <address>', 'only the account at this provider; all by default', parseAddress)
     .option('--amount <amount>', 'coins to take out of the ledger; all that is there by default', parseAmount)
     .option('--keep', 'leave what is free in the ledger')
@@ -52,11 +53,25 @@ async function withdraw(session: ComputeSession, output: Output, options: Withdr
   const transactions: string[] = []
 
   const now = await read(rpc.getBlock('latest'), { signal })
-  const accounts = (await readSubAccounts(chain, user, { signal })).filter(
-    ({ provider }) => options.provider === undefined || provider === options.provider,
-  )
-  if (options.provider !== undefined && accounts.length === 0)
+  const readMine = async () =>
+    (await readSubAccounts(chain, user, { signal })).filter(
+      ({ provider }) => options.provider === undefined || provider === options.provider,
+    )
+  const funded = await readMine()
+  if (options.provider !== undefined && funded.length === 0)
     throw new ZerogError('NOT_FOUND', `${user} has no account at ${options.provider}`)
+  const released: ReleasedFunds[] = []
+  const parts = {
+    ...{ chain, signer: wallet, options: { chain }, user: async () => user, sender: async () => sender },
+    fetch: (input: string | URL | Request, init?: RequestInit) => fetch(input, init),
+  }
+  const keys = createSessionKeys(parts)
+  for (const { provider, balanceWei } of funded) {
+    const one = balanceWei === 0n ? undefined : await releaseFunds(parts, { keys, provider, signal })
+    if (one !== undefined) released.push(one)
+  }
+  transactions.push(...released.map(({ transaction }) => transaction))
+  const accounts = released.length === 0 ? funded : await readMine()
   const asked = accounts
     .filter((account) => hasWork(account, BigInt(now?.timestamp ?? 0)))
     .map(({ provider }) => provider)
@@ -85,8 +100,9 @@ async function withdraw(session: ComputeSession, output: Output, options: Withdr
   const freeAtSec = latest(locked.map(({ untilSec }) => untilSec))
   const nowSec = BigInt(head?.timestamp ?? 0)
   output.result(
-    { paidWei, availableWei: left?.availableWei ?? 0n, lockedWei, freeAtSec, locked, transactions },
+    { paidWei, availableWei: left?.availableWei ?? 0n, released, lockedWei, freeAtSec, locked, transactions },
     [
+      ...released.map(({ provider, amountWei }) => `released    ${formatWei(amountWei)} by ${provider}`),
       `paid out    ${formatWei(paidWei)}`,
       `ledger      ${formatWei(left?.availableWei ?? 0n)} available`,
       ...locked.map(

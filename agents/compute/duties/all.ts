@@ -6,6 +6,7 @@ import { answerDispute } from './answer-dispute.ts'
 import { bidJob } from './bid-job.ts'
 import { closeJob } from './close-job.ts'
 import { deliverJob } from './deliver-job.ts'
+import { endReleases } from './end-releases.ts'
 import { listService } from './list-service.ts'
 import { pruneReceipts } from './prune-receipts.ts'
 import { raiseCeiling } from './raise-ceiling.ts'
@@ -24,6 +25,7 @@ export function computeDuties(config: ComputeConfig): AnyDuty<ComputeContext>[] 
     workJob,
     raiseCeiling(config),
     settleFees(config),
+    endReleases,
     listService,
     bidJob(config),
     closeJob,

@@ -488,7 +488,10 @@ describe('createInference', () => {
   })
 
   it('behavior: keys for other tools, their revocation, and the money back after the lock', async () => {
-    const { client, user } = clientOf()
+    // One that is asked for a release and does not answer: then the lock gives the money back.
+    const fetchOther: typeof fetch = (input, init) =>
+      String(input).endsWith('/v1/release') ? Promise.reject(new Error('away')) : fetch(input, init)
+    const { client, user } = clientOf({ fetch: fetchOther })
     const { provider } = await client.chat(HELLO)
     const key = await client.createKey(provider, { tokenId: 3 })
     const ask = async () => {
@@ -527,6 +530,18 @@ describe('createInference', () => {
     assert.deepEqual([third.paidWei, third.pendingWei], [second.pendingWei, 0n])
     assert.equal((await client.balances()).ledger, undefined)
     assert.equal(user.address, await client.user())
+  })
+
+  it('behavior: what no provider is owed comes back at once', async () => {
+    const { client, events } = clientOf()
+    const { provider, feeWei } = await client.chat(HELLO)
+    const before = await client.balances()
+    const { paidWei, pendingWei } = await client.withdraw({ provider })
+    assert.equal(paidWei, (before.ledger?.totalWei ?? 0n) - feeWei)
+    // Unless it is settled already, the fee is all that stays.
+    assert.ok(feeWei > 0n && (pendingWei === feeWei || pendingWei === 0n))
+    const released = events.flatMap((event) => (event.type === 'release' ? [event.provider] : []))
+    assert.deepEqual(released, [provider])
   })
 
   it('behavior: vectors and tensors come verified', async () => {
