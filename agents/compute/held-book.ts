@@ -9,7 +9,7 @@ export type HeldEntry = { readonly heldId: bigint; readonly user: string; readon
 
 /** The fees of this provider that are held and not over. */
 export type HeldBook = {
-  /** The oldest first. */
+  /** Those that nobody has demanded, the oldest first: one whose receipts are lost stays until its user takes it back. */
   open(most: number): HeldEntry[]
   demanded(): HeldEntry[]
   follower(book: AddressBook, provider: string): Follower
@@ -40,7 +40,8 @@ export function openHeldBook(store: Store): HeldBook {
     open: (most) =>
       store
         .all<Row>(
-          `SELECT ${fields} FROM compute_held WHERE over_block IS NULL ORDER BY held_id LIMIT ?`,
+          `SELECT ${fields} FROM compute_held WHERE over_block IS NULL AND demanded_block IS NULL
+           ORDER BY held_id LIMIT ?`,
           most,
         )
         .map(entry),
