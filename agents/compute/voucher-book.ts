@@ -12,7 +12,7 @@ export type VoucherService = {
 
 /** The newest voucher of each user that waits to be posted. */
 export type VoucherBook = {
-  /** Keeps a voucher whose signature was checked, if its ceiling is above the one kept. */
+  /** Keeps a voucher whose signature was checked, if its ceiling is above the one kept, or it is the same for longer. */
   keep(signed: SignedVoucher): boolean
   find(user: string): SignedVoucher | undefined
   all(): SignedVoucher[]
@@ -49,13 +49,19 @@ type Row = {
   signature: string
 }
 
-/** Whether a voucher is for this service at its prices; the contract posts no other. */
-export function isVoucherFor(
-  { inputPriceWei, outputPriceWei, modelRoot }: Voucher,
-  service: VoucherService,
-): boolean {
+/** Whether a voucher is for this service at its prices. */
+export function isVoucherFor(voucher: Voucher, service: VoucherService): boolean {
+  const { modelRoot } = voucher
   const isAnyModel = modelRoot === ANY_MODEL || modelRoot.toLowerCase() === service.manifestRoot
-  return isAnyModel && inputPriceWei >= service.inputPriceWei && outputPriceWei >= service.outputPriceWei
+  return isAnyModel && isPostable(voucher, service)
+}
+
+/** Whether the contract takes a voucher at these prices, whatever model runs. */
+export function isPostable(
+  { inputPriceWei, outputPriceWei }: Voucher,
+  service: Pick<VoucherService, 'inputPriceWei' | 'outputPriceWei'>,
+): boolean {
+  return inputPriceWei >= service.inputPriceWei && outputPriceWei >= service.outputPriceWei
 }
 
 /**
@@ -72,7 +78,7 @@ export function openVoucherBook(store: Store, { spareSec }: { spareSec: number }
       const { voucher, signature } = signed
       const known = kept.get(voucher.user)?.voucher
       const isDead = known && Number(known.validUntilSec) <= Date.now() / 1000
-      if (known && !isDead && known.ceilingWei >= voucher.ceilingWei) return false
+      if (known && !isDead && !isBetter(voucher, known)) return false
       store.run(
         'INSERT OR REPLACE INTO compute_voucher VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
         ...[voucher.user, String(voucher.ceilingWei), voucher.provider, String(voucher.inputPriceWei)],
@@ -95,6 +101,12 @@ export function openVoucherBook(store: Store, { spareSec }: { spareSec: number }
       kept.delete(user)
     },
   }
+}
+
+/** Allows more; or as much, for longer, and at no lower prices. */
+function isBetter(voucher: Voucher, known: Voucher): boolean {
+  if (voucher.ceilingWei !== known.ceilingWei) return voucher.ceilingWei > known.ceilingWei
+  return voucher.validUntilSec > known.validUntilSec && isPostable(voucher, known)
 }
 
 function signedVoucher(row: Row): SignedVoucher {

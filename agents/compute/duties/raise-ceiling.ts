@@ -1,9 +1,10 @@
-import { readInferenceAccount, readPendingService } from '../../../sdk/chain/compute.ts'
+import { readInferenceAccount, readPendingService, readService } from '../../../sdk/chain/compute.ts'
 import { raiseCeilingCall } from '../../../sdk/chain/compute-calls.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import { type ComputeConfig, voucherSpareSec } from '../config.ts'
 import type { ComputeContext } from '../context.ts'
 import { submit } from '../submit.ts'
+import { isPostable } from '../voucher-book.ts'
 import { isSettlementDue } from './settle-fees.ts'
 
 /** Reverts after which a voucher is of no use any more. */
@@ -28,14 +29,21 @@ export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContex
       if (kept.length === 0) return []
       const nowSec = BigInt(Math.floor(Date.now() / 1000))
       const options = { blockTag: ctx.head.number, signal: ctx.signal }
-      const isChanging = (await readPendingService(chain, self, options)) !== undefined
+      const [pending, service] = await Promise.all([
+        readPendingService(chain, self, options),
+        readService(chain, self, options),
+      ])
+      const isChanging = pending !== undefined
       const isSettling = isSettlementDue(config, ctx)
       const checked = await Promise.all(
-        kept.map(async ({ voucher: { user, ceilingWei, validUntilSec } }) => {
+        kept.map(async ({ voucher }) => {
+          const { user, ceilingWei, validUntilSec } = voucher
           const account = await readInferenceAccount(chain, { user, provider: self }, options)
           if (validUntilSec <= nowSec || (account && account.ceilingWei >= ceilingWei))
             vouchers.drop(user, ceilingWei)
           if (account === undefined || vouchers.find(user) === undefined) return []
+          // Prices have risen above it: the contract takes it when they fall, or another one of its user.
+          if (service !== undefined && !isPostable(voucher, service)) return []
           // The first voucher takes the pair out of open mode, so it never waits.
           if (account.ceilingWei === 0n) return [{ user, ceilingWei }]
           const owedWei = account.settledWei + receipts.unsettledWei(user)

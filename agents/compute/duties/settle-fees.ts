@@ -4,6 +4,7 @@ import {
   readInferenceAccount,
   readPriceBound,
   readPriceEpoch,
+  readService,
 } from '../../../sdk/chain/compute.ts'
 import { type SettlementClaim, settleCall, simulateSettlements } from '../../../sdk/chain/compute-calls.ts'
 import { decodeComputeEvent } from '../../../sdk/chain/compute-events.ts'
@@ -15,6 +16,7 @@ import type { ComputeConfig } from '../config.ts'
 import type { ComputeContext } from '../context.ts'
 import type { SettlementRow } from '../receipt-book.ts'
 import { submit } from '../submit.ts'
+import { isPostable } from '../voucher-book.ts'
 
 /** Settlements of one transaction: the contract's limit. */
 const MAX_SETTLEMENTS = 50
@@ -96,12 +98,20 @@ async function payable(ctx: ComputeContext, rows: readonly SettlementRow[]): Pro
   const waiting = new Set(rows.filter((_, i) => !areProvable[i]).map(({ user }) => user))
   const provable = rows.filter(({ user }) => !waiting.has(user))
   const claims = await Promise.all(provable.map((row) => claimOf(ctx, row)))
-  const statuses = await simulateSettlements(ctx.chain, claims, { signal: ctx.signal })
+  const [statuses, service] = await Promise.all([
+    simulateSettlements(ctx.chain, claims, { signal: ctx.signal }),
+    readService(ctx.chain, ctx.self, { signal: ctx.signal }),
+  ])
+  // One that the contract would not take, as when prices have risen above it, would hold its user's fees up until it expires.
+  const isAwaited = (user: string) => {
+    const voucher = ctx.vouchers.find(user)?.voucher
+    return voucher !== undefined && (service === undefined || isPostable(voucher, service))
+  }
   return claims.filter(({ user }, i) => {
     if (waiting.has(user)) return false
     const status = statuses[i]
     if (status === 0) return true
-    if (status === 1 && ctx.vouchers.find(user) === undefined) return true
+    if (status === 1 && !isAwaited(user)) return true
     waiting.add(user)
     const row = provable[i]
     if (row) ctx.receipts.postpone(row.id)

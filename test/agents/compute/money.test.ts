@@ -2,8 +2,17 @@ import assert from 'node:assert/strict'
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { Wallet } from 'ethers'
-import { inferenceDomain, signInferenceMessage, type Voucher } from '../../../sdk/protocol/voucher.ts'
+import { parseEther, type Wallet } from 'ethers'
+import { openHeldBook } from '../../../agents/compute/held-book.ts'
+import { openStore } from '../../../agents/kernel/store.ts'
+import { releaseRefundCall } from '../../../sdk/chain/compute-user.ts'
+import { readLedger } from '../../../sdk/chain/ledger.ts'
+import {
+  inferenceDomain,
+  type Release,
+  signInferenceMessage,
+  type Voucher,
+} from '../../../sdk/protocol/voucher.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
 import {
@@ -164,6 +173,87 @@ describe("a provider's money", () => {
     assert.match(model.text, /COMPUTE_MODEL_UNKNOWN/)
   })
 
+  it('behavior: what is not owed is released at once, and pays for nothing else until it is taken or over', async () => {
+    const user = world.account(26)
+    const fundedWei = parseEther('0.5')
+    await agent.stop()
+    agent = await provider.start({ SETTLE_AMOUNT_WEI: String(10n ** 30n) })
+    await world.fund(user, provider.wallet.address, fundedWei)
+    const feeWei = await ask(user)
+    assert.equal(owed(user), feeWei)
+    const authorization = `Bearer ${await world.keyOf(user, provider.wallet.address)}`
+    const wish = async (headers: Record<string, string> = { authorization }) => {
+      const options = { method: 'POST', headers, signal: AbortSignal.timeout(10_000) }
+      const response = await fetch(`${provider.url}/v1/release`, options)
+      return { status: response.status, text: await response.text() }
+    }
+    assert.equal((await wish({})).status, 401, 'strangers get none')
+    const first = await wish()
+    assert.equal(first.status, 200, first.text)
+    const { release, signature } = JSON.parse(first.text) as {
+      release: Record<keyof Release, string>
+      signature: string
+    }
+    assert.equal(BigInt(release.amountWei), fundedWei - feeWei)
+    await assert.rejects(ask(user), { status: 402, code: 'COMPUTE_BALANCE_TOO_LOW' })
+    assert.equal((await wish()).text, first.text, 'the same again')
+
+    await agent.stop()
+    agent = await provider.start()
+    await assert.rejects(ask(user), { status: 402, code: 'COMPUTE_BALANCE_TOO_LOW' })
+
+    const signed = {
+      user: user.address,
+      amountWei: BigInt(release.amountWei),
+      nonce: BigInt(release.nonce),
+      validUntilSec: BigInt(release.validUntilSec),
+    }
+    const { availableWei = 0n } = (await readLedger(world.chain, user.address)) ?? {}
+    await world.send(
+      user,
+      releaseRefundCall(world.chain, { provider: provider.wallet.address, release: signed, signature }),
+    )
+    assert.equal((await readLedger(world.chain, user.address))?.availableWei, availableWei + signed.amountWei)
+    await mineUntil('what is owed is paid in full', async () => (await settled(user)) === feeWei)
+    await mineUntil('the release is over', () => agent.context.releases.heldWei(user.address) === 0n)
+    assert.equal((await wish()).status, 402, 'nothing is left')
+
+    await world.fund(user, provider.wallet.address, fundedWei)
+    assert.equal((await wish()).status, 200)
+    await assert.rejects(ask(user), { status: 402, code: 'COMPUTE_BALANCE_TOO_LOW' })
+    await world.elapse(400n)
+    await mineUntil('one that nobody used is over', () => agent.context.releases.heldWei(user.address) === 0n)
+    assert.ok((await ask(user)) > 0n)
+  })
+
+  it('behavior: fees that were demanded and not shown do not hold up the release of others', () => {
+    const { interface: abi } = world.chain.compute.inference
+    const store = openStore(join(tempDir(), 'agent.sqlite'))
+    const book = openHeldBook(store)
+    const follower = book.follower(world.chain.book, provider.wallet.address)
+    const address = world.chain.compute.addresses.InferenceServing.toLowerCase()
+    const pair = [world.account(20).address, provider.wallet.address]
+    const logOf = (name: 'FeeHeld' | 'ReceiptsDemanded', heldId: bigint, logIndex: number) => ({
+      ...abi.encodeEventLog(name, [heldId, ...pair, 1n]),
+      ...{ address, blockNumber: 1, blockHash: '0x', transactionHash: '0x', transactionIndex: 0, logIndex },
+    })
+    const ids = [1n, 2n, 3n]
+    const logs = ids.flatMap((heldId, i) => [
+      logOf('FeeHeld', heldId, 2 * i),
+      ...(heldId < 3n ? [logOf('ReceiptsDemanded', heldId, 2 * i + 1)] : []),
+    ])
+    store.transaction((tx) => follower.onLogs(logs, tx, { fromBlock: 1, toBlock: 1 }))
+    assert.deepEqual(
+      book.open(2).map(({ heldId }) => heldId),
+      [3n],
+    )
+    assert.deepEqual(
+      book.demanded().map(({ heldId }) => heldId),
+      [1n, 2n],
+    )
+    store.close()
+  })
+
   it('behavior: a dearer price counts after its notice only, and receipts name the epoch they were made in', async () => {
     const user = world.account(22)
     await world.fund(user, provider.wallet.address)
@@ -191,6 +281,34 @@ describe("a provider's money", () => {
     const heldId = await world.inference.heldCount()
     await (await inference.demandReceipts(heldId)).wait()
     await mineUntil('the receipts hold', async () => (await world.inference.heldOf(heldId)).state === 3n)
+  })
+
+  it('behavior: a voucher that prices have risen above holds no fees up', async () => {
+    const user = world.account(27)
+    await world.fund(user, provider.wallet.address)
+    assert.equal((await post(await voucherOf(user, 5000n, { inputPriceWei: 5000n }))).status, 200)
+    await mineUntil('the ceiling is posted', async () => {
+      return (await world.inference.ceilingOf(user, provider.wallet)) === 5000n
+    })
+    const { receipts, vouchers, accounts, self: signer } = agent.context
+    vouchers.keep(await voucherOf(user, 10n ** 18n))
+    const sha256 = 'ab'.repeat(32)
+    await receipts.add(
+      {
+        ...{
+          chatId: 'raced',
+          user: user.address,
+          model: CHAT,
+          requestSha256: sha256,
+          responseSha256: sha256,
+        },
+        ...{ inputUnits: 9, outputUnits: 0, feeWei: 9000n, signature: '0x', signer },
+        priceEpoch: (await accounts.service()).priceEpoch,
+      },
+      0n,
+    )
+    await mineUntil('as much is paid as the ceiling allows', async () => (await settled(user)) === 5000n)
+    await mineUntil('the rest is given up', () => owed(user) === 0n)
   })
 
   it('behavior: a data folder restored from a copy bills nothing twice, and its receipts stand', async () => {

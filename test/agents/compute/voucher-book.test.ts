@@ -34,4 +34,16 @@ describe('voucherBook', () => {
     assert.equal(ceilingWith({}, { ...SERVICE, manifestRoot: `0x${'22'.repeat(32)}` }), 30n, 'another model')
     assert.equal(ceilingWith({ modelRoot: `0x${'00'.repeat(32)}` }), 100n, 'any model')
   })
+
+  it('behavior: one that ends soon is replaced by the same for longer, and by nothing worse', () => {
+    const book = openVoucherBook(openStore(join(tempDir(), 'agent.sqlite')), { spareSec: 600 })
+    const keep = (change: Partial<Voucher>) => book.keep({ voucher: voucher(change), signature: '0x' })
+    assert.ok(keep({ validUntilSec: inSec(590) }))
+    assert.equal(book.ceilingWei(USER, 30n, SERVICE), 30n)
+    assert.ok(!keep({ outputPriceWei: 19n }), 'at lower prices')
+    assert.ok(!keep({ validUntilSec: inSec(580) }), 'for less long')
+    assert.ok(!keep({ ceilingWei: 99n }), 'for less')
+    assert.ok(keep({}))
+    assert.equal(book.ceilingWei(USER, 30n, SERVICE), 100n)
+  })
 })
