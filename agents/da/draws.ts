@@ -1,7 +1,8 @@
 import { read } from '../../sdk/chain/read.ts'
+import { periodStart } from '../../sdk/protocol/clock.ts'
 import { drawPosition } from '../../sdk/protocol/draw.ts'
 import type { BlobIndex, IndexedBlob } from './blob-index.ts'
-import type { DaContext } from './context.ts'
+import { clockOf, type DaContext } from './context.ts'
 
 /** A draw of an open period that fell on a live, attested cell. */
 export type Draw = {
@@ -37,15 +38,24 @@ export async function drawsOf(ctx: DaContext, period: bigint): Promise<readonly 
   const known = cache.get(index)
   if (known?.id === id) return known.draws
   const draws: Draw[] = []
+  let isLineShort = false
   for (let draw = 0; draw < Number(count); draw++) {
     const position = drawPosition({ seed, index: BigInt(draw), tail, span })
     const entry = index.entryAt(position)
     const blob = entry && index.byNumber(entry.number)
-    if (!entry || !blob) continue
+    if (!entry || !blob) {
+      isLineShort = true
+      continue
+    }
     const found = await placeOf(ctx, blob, { period, draw, offset: Number(position - entry.start) })
     if (found) draws.push({ ...found, entryIndex: entry.entryIndex })
   }
-  cache.set(index, { id, draws })
+  // The line of a period was complete when it began: where there is no entry here by then, its logs were left out.
+  if (!isLineShort) cache.set(index, { id, draws })
+  else if (BigInt(index.appliedTo()) + 1n >= periodStart(clockOf(chain), period)) {
+    ctx.log.warn({ period }, 'a draw fell on a blob that is missing from the logs')
+    index.distrust(index.lastNumberedBlock())
+  }
   return draws
 }
 

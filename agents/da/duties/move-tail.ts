@@ -8,6 +8,8 @@ import { submitCaughtUp } from '../catch-up.ts'
 import { type DaContext, windowsAt } from '../context.ts'
 
 const MAX_ENTRIES = 16
+/** Blocks whose state every node has. */
+const RECENT_BLOCKS = 100
 
 type Move = { period: bigint; tailEntry: bigint }
 
@@ -21,7 +23,9 @@ export const moveTail: Duty<Move, DaContext> = {
     if (!windows) return []
     const { period, startBlock } = windows
     const { prover } = ctx.chain.da
-    const blockTag = ctx.head.number
+    // Of the block that the index stands at, which confirmations keep behind the head; nodes have no state of old ones.
+    const blockTag = ctx.index.appliedTo()
+    if (blockTag < ctx.head.number - RECENT_BLOCKS) return []
     const [entryCount, tailEntry, total] = await read(
       Promise.all([
         prover.entryCount({ blockTag }),
@@ -32,7 +36,7 @@ export const moveTail: Duty<Move, DaContext> = {
     )
     // The chain counts blobs and entries: the one check that finds logs missing at the very end.
     const isShort = BigInt(ctx.index.entryCount()) < entryCount || BigInt(ctx.index.blobCount()) < total
-    if (ctx.index.appliedTo() >= ctx.head.number && isShort) {
+    if (isShort) {
       ctx.log.warn({ entryCount, total }, 'blobs are missing from the logs')
       ctx.index.distrust(ctx.index.lastNumberedBlock())
     }
