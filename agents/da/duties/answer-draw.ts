@@ -36,7 +36,7 @@ export const answerDraw: Duty<Answer, DaContext> = {
     return due
   },
 
-  id: ({ period, draw }) => `answer-${period}-${draw}`,
+  id: answerId,
   deadline: ({ answerCloses }) => answerCloses - 2n,
 
   async perform(item, ctx) {
@@ -52,7 +52,7 @@ export const answerDraw: Duty<Answer, DaContext> = {
         cellAndProof: Buffer.concat([found.cell, found.proof]),
         path: cellPathOf(ctx.hasher, column, blobIndex),
       }),
-      label: `da-answer-${period}-${draw}`,
+      label: answerId(item),
       deadlineBlock: answerCloses - 1n,
       done: ['DrawAlreadyResolved'],
     })
@@ -60,6 +60,11 @@ export const answerDraw: Duty<Answer, DaContext> = {
     ctx.daMetrics.answered.inc()
     ctx.log.info({ period, draw, blobId: item.blobId, column: item.column }, 'draw answered')
   },
+}
+
+/** Names where the draw fell too: after a reorg another seed may put the same draw on another cell. */
+function answerId({ period, draw, entryIndex, column, blobIndex }: Answer): string {
+  return `answer-${period}-${draw}-${entryIndex}-${column}-${blobIndex}`
 }
 
 /** The column from disk, else rebuilt from 64 others and kept. */

@@ -33,7 +33,7 @@ export const answerDraw: Duty<Answer, StorageContext> = {
     return mine.filter((_, i) => resolved[i] === false).map((draw) => ({ ...draw, answerCloses }))
   },
 
-  id: ({ period, draw }) => `answer-${period}-${draw}`,
+  id: answerId,
   deadline: ({ answerCloses }) => answerCloses - 2n,
 
   async perform(item, ctx) {
@@ -43,7 +43,7 @@ export const answerDraw: Duty<Answer, StorageContext> = {
     ctx.crashPoint('before-answer-send')
     const sent = await submitCaughtUp(ctx, {
       ...answerCall(ctx.chain, { period, draw, entryIndex, sector, path: path.map(toHex), custody }),
-      label: `answer-${period}-${draw}`,
+      label: answerId(item),
       deadlineBlock: answerCloses - 1n,
       done: ['DrawAlreadyResolved'],
     })
@@ -51,6 +51,11 @@ export const answerDraw: Duty<Answer, StorageContext> = {
     ctx.storageMetrics.answered.inc()
     ctx.log.info({ period, draw, txSeq: item.txSeq, shard: item.shardIndex }, 'draw answered')
   },
+}
+
+/** Names where the draw fell too: after a reorg another seed may put the same draw on another sector. */
+function answerId({ period, draw, entryIndex, shardIndex, sector }: Answer): string {
+  return `answer-${period}-${draw}-${entryIndex}-${shardIndex}-${sector}`
 }
 
 /** The sector of a draw with a path that leads to the shard's root: from disk, else rebuilt from the other shards. */
