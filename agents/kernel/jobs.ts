@@ -151,13 +151,18 @@ function toBull<C extends KernelContext>(job: Job<C>) {
   return { name: job.duty.name, data, opts: { jobId: keyOf(job) } }
 }
 
-/** A killed process leaves jobs locked for a while. With no other worker about, all of them may go. */
+/**
+ * A killed process leaves jobs locked for a while. With no other worker about, all of them may go.
+ *
+ * Emptying a queue pauses it first; a process that died between the two, or a failure, must not leave it so.
+ */
 async function dropOrphans(queue: Queue, log: Log): Promise<void> {
   try {
     if ((await queue.getWorkersCount()) === 0) await queue.obliterate({ force: true })
   } catch (error) {
-    log.debug({ err: error }, 'could not clear the job queue')
+    log.warn({ err: error }, 'could not clear the job queue')
   }
+  await queue.resume().catch((error: unknown) => log.warn({ err: error }, 'could not resume the job queue'))
 }
 
 async function within(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {

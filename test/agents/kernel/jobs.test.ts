@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { Queue } from 'bullmq'
 import type { AnyDuty, KernelContext } from '../../../agents/kernel/duty.ts'
 import { createJobBoard } from '../../../agents/kernel/job-board.ts'
 import { createJobs, decodeItem, encodeItem } from '../../../agents/kernel/jobs.ts'
@@ -238,6 +239,30 @@ describe('createJobs', () => {
       { operator },
     )
     await until('it is performed elsewhere', () => performed)
+  })
+
+  it('behavior: a queue that a process left paused when it died is worked on again', async () => {
+    const operator = `0x${++operators}`
+    const connection = { host: '127.0.0.1', port: redis.port }
+    const left = new Queue('test', { connection, prefix: `zerog-31337-${operator}`, skipVersionCheck: true })
+    // Another process is about, so that the queue is not emptied, which would also unpause it.
+    const other = await start([], { operator })
+    await left.pause()
+    await left.close()
+    let performed = false
+    await start(
+      [
+        {
+          due: async () => (performed ? [] : [{ id: 'paused' }]),
+          perform: async () => {
+            performed = true
+          },
+        },
+      ],
+      { operator },
+    )
+    await until('it is performed', () => performed)
+    await other.stop()
   })
 
   it('behavior: a duty whose due throws is read again and does not stop others', async () => {
