@@ -163,7 +163,8 @@ describe('an agent killed with SIGKILL', () => {
     timeout: 6 * MINUTE_MS,
   }, async () => {
     const points = ['before-answer-send', 'sender-after-write', 'sender-after-broadcast']
-    const { custodians } = await upload(makeFile(700_000))
+    // So large beside the files before that each custodian is drawn in nearly every period, or never acts here.
+    const { custodians } = await upload(makeFile(16_000_000))
     const victims = points.map((_, i) => agentOf(custodians[i]?.provider ?? ''))
     for (const [i, victim] of victims.entries()) {
       await armCrash(victim, points[i] ?? '')
@@ -235,18 +236,13 @@ describe('a chain that changes its mind', () => {
     const proxy = await startRpcProxy(network.node.url)
     const { provider } = (await upload(makeFile(300_000))).custodians[0] ?? { provider: '' }
     const agent = agentOf(provider)
-    let tampered = 0
-    proxy.tamper(({ method }, answer) => {
-      if (method !== 'eth_getLogs' || !Array.isArray(answer.result) || answer.result.length === 0)
-        return answer
-      tampered += 1
-      const logs: unknown[] = answer.result
-      return { result: tampered % 3 === 1 ? [...logs, ...logs] : tampered % 3 === 2 ? logs.slice(1) : logs }
-    })
+    const leftOut = proxy.repeatAndLeaveOut(
+      eventFilter(network.chain.book, ['Appended', 'RoundOpened']).topics[0],
+    )
     try {
       await network.restartAgent(agent, { RPC_URL: proxy.rpcUrl })
       await upload(makeFile(300_000))
-      await until('events were repeated and left out', () => tampered >= 3, 2 * MINUTE_MS)
+      await until('events were left out', () => leftOut() > 0, 2 * MINUTE_MS)
       await assertNextPeriodAnswered()
     } finally {
       await network.restartAgent(agent)

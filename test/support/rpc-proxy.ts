@@ -38,6 +38,21 @@ export async function startRpcProxy(target: string) {
     tamper: (next: Tamper): void => {
       tamper = next
     },
+    /** Repeats logs, and leaves each with one of these first topics out of the first answer it is in; returns how many so far. */
+    repeatAndLeaveOut: (topics: readonly string[]): (() => number) => {
+      const seen = new Set<string>()
+      tamper = ({ method }, answer) => {
+        if (method !== 'eth_getLogs' || !Array.isArray(answer.result)) return answer
+        const logs: { topics: string[]; transactionHash: string; logIndex: string }[] = answer.result
+        const fresh = logs.filter(({ topics: own }) => topics.includes(own[0] ?? ''))
+        const ids = fresh.map(({ transactionHash, logIndex }) => `${transactionHash}-${logIndex}`)
+        const dropped = new Set(fresh.filter((_, i) => !seen.has(ids[i] ?? '')))
+        for (const id of ids) seen.add(id)
+        const kept = logs.filter((log) => !dropped.has(log))
+        return { result: [...kept, ...kept] }
+      }
+      return () => seen.size
+    },
     stop: async (): Promise<void> => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
