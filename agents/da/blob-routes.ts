@@ -14,9 +14,11 @@ import {
 import { isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import { toHex } from '../../sdk/protocol/hex.ts'
 import type { HttpServer } from '../kernel/http.ts'
+import { readBody } from './body-reader.ts'
 import { createBudget } from './budget.ts'
 import { countBits, isSame } from './committees.ts'
 import type { Published } from './dispersals.ts'
+import { createDoor, type Visit } from './door.ts'
 import { isGone, readPayload } from './read-payload.ts'
 import { parseBlobId, parsePeriods } from './request.ts'
 import { workForReply } from './rollup-body.ts'
@@ -29,54 +31,62 @@ type Request = FastifyRequest<{ Params: Params; Querystring: { retentionPeriods?
 /** How far ahead a permission to publish may reach. */
 const MAX_PUBLISH_SEC = 3600
 const RETRY_AFTER_SEC = '2'
+/** Longest time for a payload to come. */
+const PUBLISH_BODY_MS = 120_000
 /** Whole reads at a time: each may fetch and recover a blob of 31 MiB. */
 const MAX_READS = 4
 
 /** Publishing, and what is known of a blob. */
 export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
   const { config, dispersals } = ctx
-  const releases = new WeakMap<FastifyRequest['raw'], () => void>()
   const domain = daDomain(ctx.chain.chainId, ctx.chain.da.addresses.DataAvailability)
   const reads = createBudget(MAX_READS)
+  const door = createDoor({
+    places: 2 * config.DA_BLOBS_IN_FLIGHT,
+    mostBytes: Math.max(config.DA_BYTES_IN_FLIGHT, config.DA_MAX_PAYLOAD_BYTES),
+  })
   const publishing = new Map<string, Promise<Published>>()
 
   server.removeAllContentTypeParsers()
-  server.addContentTypeParser(
-    '*',
-    { parseAs: 'buffer', bodyLimit: config.DA_MAX_PAYLOAD_BYTES },
-    (_request, body, done) => done(null, body),
-  )
+  server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   server.setErrorHandler((error, _request, reply) => {
     if (isZerogError(error) && error.code === 'DA_BUSY') reply.header('retry-after', RETRY_AFTER_SEC)
     throw error
   })
 
-  server.post(
-    '/da/blobs',
-    {
-      // Room is taken before the body is read, so that memory is bounded by what is in flight.
-      onRequest: async (request, reply) => {
-        checkPermission(request.headers.authorization)
-        const declared = Number(request.headers['content-length'] ?? config.DA_MAX_PAYLOAD_BYTES)
-        if (declared > config.DA_MAX_PAYLOAD_BYTES)
-          throw new ZerogError('DA_PAYLOAD_TOO_LARGE', undefined, {
-            meta: { maxBytes: config.DA_MAX_PAYLOAD_BYTES },
-          })
-        const release = dispersals.reserve(declared)
-        releases.set(request.raw, release)
-        reply.raw.once('close', () => {
-          // Whoever publishes has taken it over; a request that ended before gives it back.
-          releases.get(request.raw)?.()
-        })
-      },
-    },
-    publish,
-  )
+  server.post('/da/blobs', async (request: Request, reply: FastifyReply) => {
+    checkPermission(request.headers.authorization)
+    const maxBytes = config.DA_MAX_PAYLOAD_BYTES
+    const declared = Number(request.headers['content-length'] ?? maxBytes)
+    if (declared > maxBytes) throw new ZerogError('DA_PAYLOAD_TOO_LARGE', undefined, { meta: { maxBytes } })
+    // Nobody sends a payload in vain while there is no room for one. The room itself is for who has shown more than a header.
+    dispersals.reserve(declared)()
+    const visit = door.enter({ bytes: declared, from: request.ip })
+    try {
+      const payload = await readPublished(request, visit)
+      return await publish(request, reply, { payload, visit })
+    } finally {
+      visit.leave()
+    }
+  })
 
-  async function publish(request: Request, reply: FastifyReply): Promise<FastifyReply> {
-    const body: unknown = request.body ?? Buffer.alloc(0)
-    if (!(body instanceof Uint8Array)) throw new ZerogError('BAD_REQUEST', 'send the payload as bytes')
-    const payload: Uint8Array = body
+  async function readPublished(request: Request, visit: Visit): Promise<Uint8Array> {
+    const signal = AbortSignal.any([ctx.signal, visit.signal])
+    const body = readBody(request.raw, { idleMs: config.BODY_IDLE_MS, totalMs: PUBLISH_BODY_MS, signal })
+    try {
+      const payload = await body.whole(config.DA_MAX_PAYLOAD_BYTES)
+      visit.arrived()
+      return payload
+    } catch (error) {
+      throw visit.signal.aborted ? new ZerogError('DA_BUSY', 'the payload came too slowly') : error
+    }
+  }
+
+  async function publish(
+    request: Request,
+    reply: FastifyReply,
+    { payload, visit }: { payload: Uint8Array; visit: Visit },
+  ): Promise<FastifyReply> {
     if (payload.length === 0) throw new ZerogError('DA_EMPTY_PAYLOAD')
     const permission = checkPermission(request.headers.authorization)
     const retentionPeriods = parsePeriods(
@@ -102,12 +112,12 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
     return reply.status(202).send({ blobId, header: headerToJson(header), signature, feeWei, mustPay })
 
     function publishOnce(): Promise<Published> {
-      const release = releases.get(request.raw)
-      releases.delete(request.raw)
+      const release = dispersals.reserve(payload.length)
+      visit.leave()
       const use = { id: permissionId, until: permission.until }
       const started = (pays ? Promise.resolve() : admitUnpaid(publisher, message))
         .catch((error) => {
-          release?.()
+          release()
           throw error
         })
         .then(() =>

@@ -7,6 +7,8 @@ export type BodyReader = {
   line(most: number): Promise<Uint8Array>
   /** Exactly this many bytes. Throws BAD_REQUEST when the body ends before. */
   exactly(length: number): Promise<Uint8Array>
+  /** All that is left. Throws DA_PAYLOAD_TOO_LARGE over `most` bytes. */
+  whole(most: number): Promise<Uint8Array>
   /** Throws BAD_REQUEST unless nothing is left. */
   end(): Promise<void>
   /** Reads on without keeping, at most `most` bytes, so that an answer reaches a sender that is still sending. */
@@ -29,6 +31,7 @@ export function readBody(
   let rest: Uint8Array = new Uint8Array()
 
   async function nextPiece(): Promise<Uint8Array | undefined> {
+    if (signal.aborted) throw new ZerogError('ABORTED')
     const { promise: givenUp, reject } = Promise.withResolvers<never>()
     givenUp.catch(() => undefined)
     const onAbort = () => reject(new ZerogError('ABORTED'))
@@ -78,6 +81,19 @@ export function readBody(
         rest = rest.subarray(part.length)
       }
       return whole
+    },
+
+    async whole(most) {
+      const found: Uint8Array[] = []
+      let length = 0
+      for (let piece: Uint8Array | undefined = rest; piece; piece = await nextPiece()) {
+        length += piece.length
+        if (length > most)
+          throw new ZerogError('DA_PAYLOAD_TOO_LARGE', undefined, { meta: { maxBytes: most } })
+        found.push(piece)
+      }
+      rest = new Uint8Array()
+      return Buffer.concat(found)
     },
 
     async end() {

@@ -8,6 +8,7 @@ import type { HttpServer } from '../kernel/http.ts'
 import { type Admission, admit, attest, counted } from './attest.ts'
 import { offerBytes, readOfferBody, readOfferHeader } from './blob-offer.ts'
 import { type BodyReader, readBody } from './body-reader.ts'
+import { createDoor } from './door.ts'
 import { isGone } from './read-payload.ts'
 import { parseBlobId, parseColumn } from './request.ts'
 import type { DaService } from './service.ts'
@@ -21,7 +22,7 @@ const DRAIN_BYTES = 16 * 1024 * 1024
 /** What nodes offer each other, and light clients sample. Bodies are streams of bytes whatever their content type says. */
 export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
   const { columns, config, daMetrics } = ctx
-  let intakes = 0
+  const door = createDoor({ places: config.DA_INTAKES, mostBytes: Number.POSITIVE_INFINITY })
   let admissions = 0
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
@@ -30,13 +31,19 @@ export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
     throw error
   })
 
-  server.put('/da/blobs/:id/columns', async (request: Request) => {
+  server.put('/da/blobs/:id/columns', async (request: Request, reply: FastifyReply) => {
     const { BODY_IDLE_MS: idleMs, PEER_TIMEOUT_MS: totalMs } = config
-    const body = readBody(request.raw, { idleMs, totalMs, signal: ctx.signal })
+    const stop = new AbortController()
+    const signal = AbortSignal.any([ctx.signal, stop.signal])
+    const body = readBody(request.raw, { idleMs, totalMs, signal })
     try {
       const blobId = parseBlobId(request.params.id)
-      return { signature: toHex(await counted(ctx, () => receive(request, { blobId, body }))) }
+      return { signature: toHex(await counted(ctx, () => receive(request, { blobId, body, stop }))) }
     } catch (error) {
+      if (stop.signal.aborted) {
+        reply.header('connection', 'close')
+        throw new ZerogError('DA_BUSY', 'the columns came too slowly', { cause: error })
+      }
       await body.drain(DRAIN_BYTES).catch(() => undefined)
       throw error
     }
@@ -44,7 +51,7 @@ export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
 
   async function receive(
     request: Request,
-    { blobId, body }: { blobId: string; body: BodyReader },
+    { blobId, body, stop }: { blobId: string; body: BodyReader; stop: AbortController },
   ): Promise<Uint8Array> {
     const signed = await readOfferHeader(body)
     if (blobIdOf(signed.header) !== blobId)
@@ -54,18 +61,21 @@ export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
       await body.drain(DRAIN_BYTES).catch(() => undefined)
       return attest(ctx, admission, { offer: undefined, signal: ctx.signal })
     }
-    // A place is for what is paid: whoever only sends headers, or is slow to, keeps nobody out.
-    if (intakes >= config.DA_INTAKES) throw new ZerogError('DA_BUSY')
-    intakes++
+    const { blobCount, disperser } = signed.header
+    const { columns: seats } = admission.member
+    const bytes = offerBytes(blobCount, seats.length)
+    // A place is for what is paid: whoever only sends headers keeps nobody out. Paid headers are on chain for all to see, so
+    // whoever is slow to send what belongs to one makes room for others.
+    const visit = door.enter({ bytes, from: `${disperser} ${request.ip}` })
     try {
-      const { blobCount } = signed.header
-      const { columns: seats } = admission.member
+      visit.signal.addEventListener('abort', () => stop.abort(), { once: true })
       const offer = await readOfferBody(body, { blobCount, columns: seats })
-      daMetrics.receivedBytes.inc(offerBytes(blobCount, seats.length))
+      visit.arrived()
+      daMetrics.receivedBytes.inc(bytes)
       request.raw.resume()
       return await attest(ctx, admission, { offer, signal: ctx.signal })
     } finally {
-      intakes--
+      visit.leave()
     }
   }
 

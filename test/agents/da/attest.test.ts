@@ -209,6 +209,27 @@ describe('attest', () => {
     for (const socket of slow) socket.destroy()
   })
 
+  it('behavior: whoever has a paid header and is slow to send its columns keeps no other disperser out', async () => {
+    const dawdler = world.node(1)
+    const slow = await craft(world, dawdler, { nonce: 7n, payload })
+    await pay(world, dawdler, slow)
+    const { pathname, hostname, port } = new URL(`${node.url}/da/blobs/${slow.blobId}/columns`)
+    const start = encodeOffer(slow, { ...slow.offer, columns: [] })
+    const sockets = Array.from({ length: 8 }, () => {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => undefined)
+      socket.write(`PUT ${pathname} HTTP/1.1\r\nhost: ${hostname}\r\ncontent-length: 9999999\r\n\r\n`)
+      socket.write(start)
+      return socket
+    })
+    const honest = world.node(2)
+    const crafted = await craft(world, honest, { nonce: 7n, payload })
+    await pay(world, honest, crafted)
+    const answer = await offerTo(node, crafted)
+    assert.equal(answer.status, 200, answer.code)
+    for (const socket of sockets) socket.destroy()
+  })
+
   it('error: a body that drips in is given up', async () => {
     const honest = world.node(2)
     const crafted = await craft(world, honest, { nonce: 2n, payload })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { HDNodeWallet, type Wallet } from 'ethers'
@@ -218,6 +219,27 @@ describe('POST /da/blobs', () => {
     assert.equal(answer.status, 202)
     const { blobId } = (await answer.json()) as Answer
     await world.advance('the blob is FINAL', () => readIsFinal(world.chain, blobId))
+  })
+
+  it('behavior: senders that are slow with their payload keep nobody out', async () => {
+    const { hostname, port } = new URL(disperser.url)
+    const promised = randomBytes(1000, 30)
+    const authorization = await permit(publisher, promised)
+    const sockets = Array.from({ length: 10 }, () => {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => undefined)
+      socket.write(
+        `POST /da/blobs HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: ${authorization}\r\ncontent-length: 1000\r\n\r\n`,
+      )
+      return socket
+    })
+    const payload = randomBytes(1000, 31)
+    const blobId = await until('a payload that is sent whole is taken', async () => {
+      const answer = await post(payload, await permit(disperser.wallet, payload))
+      return answer.status === 202 ? ((await answer.json()) as Answer).blobId : undefined
+    })
+    await world.advance('the blob is FINAL', () => readIsFinal(world.chain, blobId))
+    for (const socket of sockets) socket.destroy()
   })
 
   it('error: unknown blobs, bad ids and columns', async () => {
