@@ -7,6 +7,11 @@ export function backoffMs(attempt: number, baseMs = 100, maxMs = 30_000): number
   return Math.round(full / 2 + (Math.random() * full) / 2)
 }
 
+/** Milliseconds before a job is tried again; one with a deadline may have seconds left, so it never waits long. */
+export function retryDelayMs(attempt: number, hasDeadline: boolean): number {
+  return backoffMs(attempt, 500, hasDeadline ? 2000 : 30_000)
+}
+
 /** Waits `ms`; rejects with ABORTED when the signal fires first. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {

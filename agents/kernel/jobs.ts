@@ -1,5 +1,5 @@
 import { type Job as BullJob, Queue, Worker } from 'bullmq'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, retryDelayMs } from './backoff.ts'
 import type { AnyDuty, KernelContext } from './duty.ts'
 import { type Job, type JobBoard, keyOf, toJob } from './job-board.ts'
 import { createLocalJobs } from './local-jobs.ts'
@@ -93,7 +93,10 @@ export async function createJobs<C extends KernelContext>(options: createJobs.Op
     // A job is only ever stalled by the death of its process; chain state says when it is of no more use.
     maxStalledCount: ATTEMPTS,
     runRetryDelay: 1000,
-    settings: { backoffStrategy: (attempt) => backoffMs(attempt, 500) },
+    settings: {
+      backoffStrategy: (attempt, _type, _error, job) =>
+        retryDelayMs(attempt, job?.data.deadline !== undefined),
+    },
   })
   worker.on('error', (error) => log.debug({ err: error }, 'job worker lost redis'))
   worker.on('stalled', (id) => log.warn({ job: id }, 'job stalled, taken over'))

@@ -1,4 +1,4 @@
-import { backoffMs, pause } from './backoff.ts'
+import { pause, retryDelayMs } from './backoff.ts'
 import type { KernelContext } from './duty.ts'
 import { AttemptFailedError, type Job, type JobBoard, keyOf } from './job-board.ts'
 
@@ -30,7 +30,7 @@ export function createLocalJobs<C extends KernelContext>(options: {
         return await board.attempt(job, attempt)
       } catch (error) {
         if (!(error instanceof AttemptFailedError)) throw error
-        await pause(backoffMs(attempt, 500), closing.signal).catch(() => undefined)
+        await pause(retryDelayMs(attempt, job.deadline !== undefined), closing.signal).catch(() => undefined)
       }
     }
   }
