@@ -68,8 +68,19 @@ export function createAdmission(options: createAdmission.Options): Admission {
       const own = users.get(user) ?? { count: 0, reservedWei: 0n }
       if (own.count >= maxUserRequests)
         throw new ZerogError('COMPUTE_BUSY', `${maxUserRequests} requests of this account are under way`)
-      const availableWei =
-        limitWei(caller, { ...service, manifestRoot }) - receipts.unsettledWei(user) - own.reservedWei
+      const takenWei = receipts.unsettledWei(user) + own.reservedWei
+      const wanted = { ...service, manifestRoot }
+      const availableWei = limitWei(caller, wanted) - takenWei
+      if (
+        availableWei < worstWei &&
+        limitWei(caller, { ...wanted, next: undefined }) - takenWei >= worstWei
+      ) {
+        vouchers.want(user)
+        throw new ZerogError(
+          'COMPUTE_BUSY',
+          'prices are about to change: the ceiling is being posted, try again',
+        )
+      }
       if (availableWei < worstWei)
         throw new ZerogError(
           'COMPUTE_BALANCE_TOO_LOW',

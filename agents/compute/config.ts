@@ -131,7 +131,7 @@ type ComputeEnv = z.output<typeof computeEnv>
 export type ComputeConfig = ComputeEnv & { readonly MODEL_ID: string }
 
 /** Time to post a voucher in. */
-const POSTING_SEC = 300
+export const POSTING_SEC = 300
 
 /** How long before its end a voucher counts no more: the longest answer, and the time to post it. */
 export function voucherSpareSec({ REQUEST_TIMEOUT_MS }: Pick<ComputeConfig, 'REQUEST_TIMEOUT_MS'>): number {

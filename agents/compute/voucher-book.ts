@@ -8,6 +8,8 @@ export type VoucherService = {
   readonly inputPriceWei: bigint
   readonly outputPriceWei: bigint
   readonly manifestRoot: string | undefined
+  /** Prices that are about to come: a voucher that does not allow them too could no longer be posted. */
+  readonly next?: { readonly inputPriceWei: bigint; readonly outputPriceWei: bigint } | undefined
 }
 
 /** The newest voucher of each user that waits to be posted. */
@@ -18,6 +20,9 @@ export type VoucherBook = {
   all(): SignedVoucher[]
   /** The ceiling to count on: that of the chain, or of a voucher that can still be posted and allows this service. */
   ceilingWei(user: string, onChainWei: bigint, service: VoucherService): bigint
+  /** Its user waits for it: it is to be posted before prices change. */
+  want(user: string): void
+  isWanted(user: string): boolean
   /** Forgets it once the chain has it, or never will. */
   drop(user: string, ceilingWei: bigint): void
 }
@@ -70,6 +75,7 @@ export function isPostable(
  */
 export function openVoucherBook(store: Store, { spareSec }: { spareSec: number }): VoucherBook {
   store.migrate('compute-vouchers', STEPS)
+  const wanted = new Set<string>()
   const kept = new Map(
     store.all<Row>('SELECT * FROM compute_voucher').map((row) => [row.user, signedVoucher(row)]),
   )
@@ -93,12 +99,16 @@ export function openVoucherBook(store: Store, { spareSec }: { spareSec: number }
       const voucher = kept.get(user)?.voucher
       if (voucher === undefined || voucher.ceilingWei <= onChainWei) return onChainWei
       const isTimely = Number(voucher.validUntilSec) > Date.now() / 1000 + spareSec
-      return isTimely && isVoucherFor(voucher, service) ? voucher.ceilingWei : onChainWei
+      const isLasting = service.next === undefined || isPostable(voucher, service.next)
+      return isTimely && isLasting && isVoucherFor(voucher, service) ? voucher.ceilingWei : onChainWei
     },
+    want: (user) => void wanted.add(user),
+    isWanted: (user) => wanted.has(user),
     drop(user, ceilingWei) {
       if (kept.get(user)?.voucher.ceilingWei !== ceilingWei) return
       store.run('DELETE FROM compute_voucher WHERE user = ?', user)
       kept.delete(user)
+      wanted.delete(user)
     },
   }
 }

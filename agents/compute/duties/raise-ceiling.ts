@@ -50,7 +50,9 @@ export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContex
           const isUrgent = isChanging || validUntilSec <= nowSec + spareSec
           const isOver = (sumWei: bigint) => sumWei > account.ceilingWei
           const isNeeded =
-            (isSettling && isOver(owedWei)) || (isUrgent && isOver(owedWei + admission.reservedWei(user)))
+            (isSettling && isOver(owedWei)) ||
+            (isUrgent && isOver(owedWei + admission.reservedWei(user))) ||
+            (isChanging && vouchers.isWanted(user))
           return isNeeded ? [{ user, ceilingWei }] : []
         }),
       )

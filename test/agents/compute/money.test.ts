@@ -259,18 +259,51 @@ describe("a provider's money", () => {
     await world.fund(user, provider.wallet.address)
     const inference = world.inference.connect(user)
     await (await inference.setMaxPrice(provider.wallet, 10n ** 9n, 10n ** 9n)).wait()
+    const holder = world.account(28)
+    await world.fund(holder, provider.wallet.address)
+    assert.equal((await post(await voucherOf(holder, 1000n))).status, 200)
+    await mineUntil('the first ceiling is posted', async () => {
+      return (await world.inference.ceilingOf(holder, provider.wallet)) === 1000n
+    })
     await agent.stop()
     agent = await provider.start({ INPUT_PRICE_WEI: '5000' })
     await mineUntil('it is announced', async () => {
       return (await world.inference.pendingServiceOf(provider.wallet)).fromSec > 0n
     })
+    // An unposted voucher at the old prices: none could post it after the change.
+    const keepWei = 10n ** 15n
+    assert.equal((await post(await voucherOf(holder, keepWei))).status, 200)
+    agent.context.accounts.forgetService()
+    await assert.rejects(ask(holder), { status: 429, code: 'COMPUTE_BUSY' })
+    // Few blocks, each at least a second of the notice.
+    let minedMs = Number.NEGATIVE_INFINITY
+    await until('it is posted', async () => {
+      if ((await world.inference.ceilingOf(holder, provider.wallet)) === keepWei) return true
+      if (performance.now() - minedMs < 1000) return false
+      await world.anvil.mine(1)
+      minedMs = performance.now()
+      return false
+    })
     const before = await settled(user)
     const oldWei = await ask(user)
     await mineUntil('the old price is paid', async () => (await settled(user)) === before + oldWei)
+    const stream = await (await world.client(holder, provider)).chat.completions.create({
+      ...{ model: CHAT, temperature: 0, stream: true, stream_options: { include_usage: true } },
+      ...{
+        max_completion_tokens: 300,
+        messages: [{ role: 'user', content: 'Tell me a story about a fox.' }],
+      },
+    })
     await world.elapse(61n)
     await mineUntil('the new price counts', async () => {
       agent.context.accounts.forgetService()
       return (await agent.context.accounts.service()).inputPriceWei === 5000n
+    })
+    let crossingWei = 0n
+    for await (const { usage: used } of stream)
+      if (used) crossingWei = BigInt(used.prompt_tokens) * 1000n + BigInt(used.completion_tokens) * 3000n
+    await mineUntil('what ran over the change is paid at the old price', async () => {
+      return crossingWei > 0n && (await settled(holder)) === crossingWei
     })
     const client = await world.client(user, provider)
     const { usage } = await client.chat.completions.create({
