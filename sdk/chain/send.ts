@@ -1,4 +1,4 @@
-import type { Signer, TransactionReceipt } from 'ethers'
+import { JsonRpcSigner, type Signer, type TransactionReceipt } from 'ethers'
 import { ZerogError } from '../protocol/errors.ts'
 import type { ChainCall } from './chain-call.ts'
 import type { Chain } from './connect.ts'
@@ -66,13 +66,30 @@ async function sendWith(signer: Signer, request: SendRequest): Promise<Transacti
   const { to, data, valueWei, nonce, signal } = request
   const options = signal === undefined ? {} : { signal }
   const tx = { to, data, value: valueWei, ...(nonce === undefined ? {} : { nonce }) }
-  const gas = await read(signer.estimateGas(tx), options)
+  const [gas, rest] = await read(Promise.all([signer.estimateGas(tx), nonceAndFees(signer, nonce)]), options)
   // State may move between the simulation and the block: a fifth more, and room for two new storage slots.
-  const response = await read(signer.sendTransaction({ ...tx, gasLimit: (gas * 12n) / 10n + SPARE_GAS }), {
+  const gasLimit = (gas * 12n) / 10n + SPARE_GAS
+  const response = await read(signer.sendTransaction({ ...tx, ...rest, gasLimit }), {
     ...options,
     timeoutMs: MINED_TIMEOUT_MS,
   })
   const receipt = await read(response.wait(1), { ...options, timeoutMs: MINED_TIMEOUT_MS })
   if (receipt === null) throw new ZerogError('TIMEOUT', 'the transaction was not mined in time')
   return receipt
+}
+
+/**
+ * What a signer would ask for one after the other before it signs, asked at once. A wallet outside of this program chooses
+ * by itself; so does a signer on a chain without EIP-1559.
+ */
+async function nonceAndFees(signer: Signer, known: number | undefined) {
+  const { provider } = signer
+  if (provider === null || signer instanceof JsonRpcSigner) return {}
+  const [nonce, { maxFeePerGas, maxPriorityFeePerGas }] = await Promise.all([
+    known ?? signer.getNonce('pending'),
+    provider.getFeeData(),
+  ])
+  return maxFeePerGas === null || maxPriorityFeePerGas === null
+    ? { nonce }
+    : { nonce, maxFeePerGas, maxPriorityFeePerGas }
 }

@@ -18,6 +18,8 @@ const RETRY_MS = 500
 /** All signatures for a seal, or the providers that gave none. */
 export type CollectedCustody = {
   readonly custodians: readonly CustodianInput[]
+  /** The chain's head after the last of them. */
+  readonly head: number
   readonly failures: ReadonlyMap<string, unknown>
 }
 
@@ -52,7 +54,10 @@ export async function collectCustody(
       await attempt(provider, () => clientOf(provider).propose(txSeq, proposal, limits))
     }),
   )
-  if (failures.size > 0) return { custodians: [], failures }
+  if (failures.size > 0) {
+    const head = await read(chain.provider.getBlockNumber(), limits)
+    return { custodians: [], head, failures }
+  }
   const offers = await Promise.all(
     plan.custodians.map(async ({ provider }) => attempt(provider, () => signWithRetry(provider))),
   )
@@ -78,7 +83,7 @@ export async function collectCustody(
       custodians.push({ provider, shardBitmap, ratePerPeriod, validUntil, signature })
     })
   }
-  return { custodians, failures }
+  return { custodians, head, failures }
 
   async function attempt<T>(provider: string, work: () => Promise<T>): Promise<T | undefined> {
     try {

@@ -3,7 +3,7 @@ import type { Chain } from '../chain/connect.ts'
 import { eachProvider, type StorageProvider } from '../chain/operators.ts'
 import { type ErrorCode, errorCode } from '../protocol/errors.ts'
 import type { HttpTransport } from './http.ts'
-import { createProviderClient, type ProviderClient } from './provider-client.ts'
+import { createProviderClient, type ProviderClient, type ProviderInfo } from './provider-client.ts'
 
 /** A provider that takes shards of this deal, with room for `capacityShards` of them. */
 export type Candidate = {
@@ -21,12 +21,59 @@ export type Rejection = {
   readonly code: ErrorCode | 'NO_ENDPOINT' | 'NO_STAKE' | 'WRONG_NETWORK'
 }
 
-/**
- * Asks every staked, unsuspended provider whether it is there, has room and takes the price, and ranks them: cheaper
- * first, then nearer, then by a hash of deal and address, so that deals spread over equals.
- */
-export async function findCandidates(
+/** What a provider said when it was asked, and after how long; or why it counts for nothing. */
+export type ProviderAnswer =
+  | Rejection
+  | {
+      readonly operator: string
+      readonly endpoint: string
+      readonly info: ProviderInfo
+      readonly latencyMs: number
+    }
+
+type AskOptions = { transport?: HttpTransport | undefined; signal?: AbortSignal }
+
+/** Asks every staked, unsuspended provider whether it is there and what it takes. Errors: those of the RPC; ABORTED. */
+export async function askProviders(chain: Chain, options: AskOptions = {}): Promise<ProviderAnswer[]> {
+  const { signal } = options
+  const answers: Promise<ProviderAnswer>[] = []
+  for await (const provider of eachProvider(chain, signal === undefined ? {} : { signal })) {
+    answers.push(askProvider(chain, provider, options))
+  }
+  return Promise.all(answers)
+}
+
+async function askProvider(
   chain: Chain,
+  { operator, endpoint, backingWei, needWei, suspended }: StorageProvider,
+  { transport, signal }: AskOptions,
+): Promise<ProviderAnswer> {
+  if (suspended) return { operator, code: 'SUSPENDED' }
+  if (endpoint === '') return { operator, code: 'NO_ENDPOINT' }
+  if (backingWei === 0n || backingWei < needWei) return { operator, code: 'NO_STAKE' }
+  const startedMs = performance.now()
+  try {
+    const info = await createProviderClient(endpoint, { transport }).info(
+      signal === undefined ? {} : { signal },
+    )
+    const latencyMs = performance.now() - startedMs
+    const isOurs =
+      info.operator === operator &&
+      info.chainId === chain.chainId &&
+      info.market === chain.book.contracts.StorageMarket.address
+    return isOurs ? { operator, endpoint, info, latencyMs } : { operator, code: 'WRONG_NETWORK' }
+  } catch (error) {
+    if (signal?.aborted) throw error
+    return { operator, code: errorCode(error) }
+  }
+}
+
+/**
+ * Picks of the answers those with room for a shard that take the price, and ranks them: cheaper first, then nearer, then
+ * by a hash of deal and address, so that deals spread over equals.
+ */
+export function findCandidates(
+  answers: readonly ProviderAnswer[],
   options: {
     txSeq: bigint
     shardBytes: number
@@ -34,18 +81,13 @@ export async function findCandidates(
     transport?: HttpTransport | undefined
     /** What makes the candidates' clients fit to write to the deal. */
     authorize?: () => Promise<string>
-    signal?: AbortSignal
   },
-): Promise<{ candidates: Candidate[]; rejections: Rejection[] }> {
-  const { txSeq, signal } = options
-  const found: Promise<Candidate | Rejection>[] = []
-  for await (const provider of eachProvider(chain, signal === undefined ? {} : { signal })) {
-    found.push(askProvider(chain, provider, options))
-  }
-  const answers = await Promise.all(found)
+): { candidates: Candidate[]; rejections: Rejection[] } {
+  const { txSeq } = options
+  const judged = answers.map((answer) => judge(answer, options))
   const rank = (operator: string) => keccak256(solidityPacked(['uint256', 'address'], [txSeq, operator]))
-  const candidates = answers
-    .filter((answer) => 'client' in answer)
+  const candidates = judged
+    .filter((one) => 'client' in one)
     .map((candidate) => ({
       candidate,
       rank: rank(candidate.operator),
@@ -58,36 +100,21 @@ export async function findCandidates(
         compare(a.rank, b.rank),
     )
     .map(({ candidate }) => candidate)
-  return { candidates, rejections: answers.filter((answer) => 'code' in answer) }
+  return { candidates, rejections: judged.filter((one) => 'code' in one) }
 }
 
-async function askProvider(
-  chain: Chain,
-  { operator, endpoint, backingWei, needWei, suspended }: StorageProvider,
-  { shardBytes, sectorPriceWei, transport, authorize, signal }: Parameters<typeof findCandidates>[1],
-): Promise<Candidate | Rejection> {
-  if (suspended) return { operator, code: 'SUSPENDED' }
-  if (endpoint === '') return { operator, code: 'NO_ENDPOINT' }
-  if (backingWei === 0n || backingWei < needWei) return { operator, code: 'NO_STAKE' }
-  const startedMs = performance.now()
-  try {
-    const client = createProviderClient(endpoint, { transport, authorize })
-    const info = await client.info(signal === undefined ? {} : { signal })
-    const latencyMs = performance.now() - startedMs
-    const isOurs =
-      info.operator === operator &&
-      info.chainId === chain.chainId &&
-      info.market === chain.book.contracts.StorageMarket.address
-    if (!isOurs) return { operator, code: 'WRONG_NETWORK' }
-    if (info.minPriceWei > sectorPriceWei) return { operator, code: 'PRICE_TOO_LOW' }
-    const capacityShards = info.maxShardBytes < shardBytes ? 0 : Math.floor(info.freeBytes / shardBytes)
-    if (capacityShards === 0) return { operator, code: 'DISK_FULL' }
-    const { chunkBytes, minPriceWei } = info
-    return { operator, client, capacityShards, chunkBytes, minPriceWei, latencyMs }
-  } catch (error) {
-    if (signal?.aborted) throw error
-    return { operator, code: errorCode(error) }
-  }
+function judge(
+  answer: ProviderAnswer,
+  { shardBytes, sectorPriceWei, transport, authorize }: Parameters<typeof findCandidates>[1],
+): Candidate | Rejection {
+  if ('code' in answer) return answer
+  const { operator, endpoint, info, latencyMs } = answer
+  const { chunkBytes, minPriceWei } = info
+  if (minPriceWei > sectorPriceWei) return { operator, code: 'PRICE_TOO_LOW' }
+  const capacityShards = info.maxShardBytes < shardBytes ? 0 : Math.floor(info.freeBytes / shardBytes)
+  if (capacityShards === 0) return { operator, code: 'DISK_FULL' }
+  const client = createProviderClient(endpoint, { transport, authorize })
+  return { operator, client, capacityShards, chunkBytes, minPriceWei, latencyMs }
 }
 
 /** Latencies within a factor of four count as equal: one sample says no more. */

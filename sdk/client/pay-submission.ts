@@ -11,8 +11,8 @@ import {
   readEscrow,
   readPrice,
   readSubmission,
-  readSubmissionTerms,
   type SubmissionRecord,
+  type SubmissionTerms,
 } from '../chain/storage.ts'
 import { configureCall, submitCall } from '../chain/storage-calls.ts'
 import { periodAt } from '../protocol/clock.ts'
@@ -69,15 +69,18 @@ export async function paySubmission(
   const recorded = await readIntent(context, key)
   // Counted before the look-up: a nonce spent by now whose submission is not found was spent on something else.
   const isSpent = await isNonceSpent(context, recorded?.nonce)
-  const found = await findOwn(context, prepared, recorded)
+  const head = await readHead(context)
+  const [found, lack, nextNonce] = await Promise.all([
+    findOwn(context, prepared, { recorded, head }),
+    fundsMissing(context, quote),
+    isSpent ? context.sender.nextNonce?.() : recorded?.nonce,
+  ])
   if (found !== undefined) return found
-
-  await checkFunds(context, quote)
-  const head = await read(context.chain.provider.getBlockNumber(), signalOf(context))
+  if (lack !== undefined) throw lack
   const intent: Intent = {
     version: 1,
     fromBlock: isOpen(context, recorded, head) ? recorded.fromBlock : head,
-    nonce: isSpent ? await context.sender.nextNonce?.() : recorded?.nonce,
+    nonce: nextNonce,
   }
   await context.stateStore.set(key, JSON.stringify(intent))
   const { byteLength, nodes } = prepared.submission
@@ -104,17 +107,21 @@ export async function forgetPayment(context: PayContext, prepared: PreparedFile)
 }
 
 /**
- * Buys the wanted parity and term for a submission, unless it has them already. Returns the gas used.
+ * Buys the wanted parity and term for a submission, unless its present terms are these. Returns the gas used.
  *
  * Errors: those of the sender.
  */
 export async function configureSubmission(
   context: PayContext,
-  { txSeq, submittedAt, quote }: { txSeq: bigint; submittedAt: bigint; quote: Quote },
+  {
+    txSeq,
+    submittedAt,
+    terms,
+    quote,
+  }: { txSeq: bigint; submittedAt: bigint; terms: SubmissionTerms; quote: Quote },
 ): Promise<bigint> {
   const { chain, sender } = context
   const { parityShards, termPeriods, layout } = quote
-  const terms = await readSubmissionTerms(chain, txSeq, signalOf(context))
   if (terms.parityShards === parityShards && terms.termPeriods === termPeriods) return 0n
   const [escrowWei, { perSectorPeriodWei }] = await Promise.all([
     readEscrow(chain, txSeq, signalOf(context)),
@@ -164,14 +171,17 @@ async function isNonceSpent(context: PayContext, nonce: number | undefined): Pro
   return (await read(mined, signalOf(context))) > nonce
 }
 
+function readHead(context: PayContext): Promise<number> {
+  return read(context.chain.provider.getBlockNumber(), signalOf(context))
+}
+
 /** An own submission of this file inside its seal deadline, newest first; a recorded one wins. */
 async function findOwn(
   context: PayContext,
   prepared: PreparedFile,
-  intent: Intent | undefined,
+  { recorded: intent, head }: { recorded: Intent | undefined; head: number },
 ): Promise<PaidSubmission | undefined> {
   const { chain } = context
-  const head = await read(chain.provider.getBlockNumber(), signalOf(context))
   if (intent?.txSeq !== undefined) {
     const recorded = await tryAdopt(context, { prepared, txSeq: BigInt(intent.txSeq), head })
     if (recorded !== undefined) return recorded
@@ -225,14 +235,18 @@ async function awaitOwn(
 ): Promise<PaidSubmission> {
   const endsAt = Date.now() + MINED_TIMEOUT_MS
   while (Date.now() < endsAt) {
-    const found = await findOwn(context, prepared, intent)
+    const found = await findOwn(context, prepared, { recorded: intent, head: await readHead(context) })
     if (found !== undefined) return found
     await pause(POLL_MS, context.signal)
   }
   throw new ZerogError('TIMEOUT', 'an earlier payment for this file waits to be mined', { retryable: true })
 }
 
-async function checkFunds({ chain, sender, signal }: PayContext, quote: Quote): Promise<void> {
+/** INSUFFICIENT_FUNDS unless there is enough for the deal and its gas. */
+async function fundsMissing(
+  { chain, sender, signal }: PayContext,
+  quote: Quote,
+): Promise<ZerogError | undefined> {
   const options = signal === undefined ? {} : { signal }
   const [balanceWei, fees] = await read(
     Promise.all([chain.provider.getBalance(sender.address), chain.provider.getFeeData()]),
@@ -240,8 +254,8 @@ async function checkFunds({ chain, sender, signal }: PayContext, quote: Quote): 
   )
   const gasWei = GAS_ROOM * (fees.maxFeePerGas ?? fees.gasPrice ?? 0n)
   const neededWei = quote.totalWei + gasWei
-  if (balanceWei >= neededWei) return
-  throw new ZerogError('INSUFFICIENT_FUNDS', `storing this file takes ${neededWei} wei with gas`, {
+  if (balanceWei >= neededWei) return undefined
+  return new ZerogError('INSUFFICIENT_FUNDS', `storing this file takes ${neededWei} wei with gas`, {
     meta: {
       neededWei: `${neededWei}`,
       balanceWei: `${balanceWei}`,

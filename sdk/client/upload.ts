@@ -2,14 +2,14 @@ import type { Signer } from 'ethers'
 import type { Chain } from '../chain/connect.ts'
 import { read } from '../chain/read.ts'
 import { signerSender, type TxSender } from '../chain/send.ts'
-import { readDeal, readSealTerms } from '../chain/storage.ts'
+import { readDeal, readSealTerms, readSubmissionTerms } from '../chain/storage.ts'
 import { loadErasureEngine } from '../protocol/erasure-wasm.ts'
 import { type ErrorCode, errorCode, ZerogError } from '../protocol/errors.ts'
 import { shardBytes } from '../protocol/layout.ts'
 import { collectCustody } from './collect-custody.ts'
 import { custodyPlan } from './custody-plan.ts'
 import type { FileSource } from './file-source.ts'
-import { findCandidates } from './find-candidates.ts'
+import { askProviders, findCandidates, type ProviderAnswer } from './find-candidates.ts'
 import { dealCustody } from './find-deal.ts'
 import type { HttpTransport } from './http.ts'
 import {
@@ -131,12 +131,15 @@ async function upload(options: uploadFile.Options, resumedTxSeq?: bigint): Promi
   const prepareSec = clock()
 
   onProgress?.({ stage: 'pay' })
+  // Whom to send to does not depend on the payment, so they are asked meanwhile.
+  const asked = askProviders(chain, { transport: options.transport, ...signalOf(signal) })
+  asked.catch(() => undefined)
   const paid =
     resumedTxSeq === undefined
       ? await paySubmission(context, { prepared, quote })
       : await adoptSubmission(context, { prepared, txSeq: resumedTxSeq })
   try {
-    const summary = await finish(context, { options, paid, quote, prepared, clock })
+    const summary = await finish(context, { options, paid, quote, prepared, asked, clock })
     await forgetPayment(context, prepared)
     return { ...summary, seconds: { prepare: prepareSec, ...summary.seconds } }
   } catch (error) {
@@ -155,17 +158,23 @@ async function finish(
     paid: PaidSubmission
     quote: Quote
     prepared: PreparedFile
+    asked: Promise<ProviderAnswer[]>
     clock: () => number
   },
 ): Promise<Summary> {
-  const { chain } = context
+  const { chain, signal } = context
   const { paid, quote, prepared, clock } = job
   const { txSeq } = paid
   if (paid.state === 'sealed') return summarizeSealed(context, job)
   if (paid.state === 'refunded') throw new ZerogError('DEAL_REFUNDED')
   if (paid.state === 'ended') throw new ZerogError('DEAL_ENDED')
-  await checkDeadline(context, paid)
-  const configureGas = await configureSubmission(context, { txSeq, submittedAt: paid.submittedAt, quote })
+  const [terms, head] = await Promise.all([
+    readSubmissionTerms(chain, txSeq, signalOf(signal)),
+    read(chain.provider.getBlockNumber(), signalOf(signal)),
+  ])
+  checkDeadline(chain, paid, head)
+  const { submittedAt } = paid
+  const configureGas = await configureSubmission(context, { txSeq, submittedAt, terms, quote })
   const paySec = clock()
 
   const placement = await startPlacement(context, job)
@@ -195,20 +204,31 @@ async function finish(
 
 async function startPlacement(
   context: UploadContext,
-  { options, paid, prepared }: { options: uploadFile.Options; paid: PaidSubmission; prepared: PreparedFile },
+  {
+    options,
+    paid,
+    prepared,
+    asked,
+  }: {
+    options: uploadFile.Options
+    paid: PaidSubmission
+    prepared: PreparedFile
+    asked: Promise<ProviderAnswer[]>
+  },
 ): Promise<Placement> {
   const { chain, signal } = context
   const { source, onProgress } = options
   const { txSeq } = paid
   const authorize = createWritePermission(context, txSeq)
   await authorize()
-  const { sectorPriceWei } = await readSealTerms(chain, txSeq, signalOf(signal))
-  const bytes = shardBytes(prepared.layout)
-  const found = await findCandidates(chain, {
+  const [{ sectorPriceWei }, answers] = await Promise.all([
+    readSealTerms(chain, txSeq, signalOf(signal)),
+    asked,
+  ])
+  const found = findCandidates(answers, {
     txSeq,
-    shardBytes: bytes,
+    shardBytes: shardBytes(prepared.layout),
     sectorPriceWei,
-    ...signalOf(signal),
     transport: options.transport,
     authorize,
   })
@@ -240,14 +260,14 @@ async function trySeal(
   const { txSeq } = paid
   const plan = custodyPlan(placement.assignment(), prepared.shardRoots)
   options.onProgress?.({ stage: 'sign' })
-  const { custodians, failures } = await collectCustody(chain, {
+  const { custodians, failures, head } = await collectCustody(chain, {
     txSeq,
     prepared,
     plan,
     clientOf: placement.clientOf,
     ...signalOf(signal),
   })
-  await checkDeadline(context, paid)
+  checkDeadline(chain, paid, head)
   if (failures.size > 0) {
     for (const [provider, error] of culprits(failures)) placement.drop(provider, error)
     return undefined
@@ -304,10 +324,9 @@ async function summarizeSealed(
   }
 }
 
-async function checkDeadline({ chain, signal }: PayContext, { submittedAt }: PaidSubmission): Promise<void> {
-  const head = BigInt(await read(chain.provider.getBlockNumber(), signalOf(signal)))
-  const deadline = submittedAt + chain.terms.sealDeadlineBlocks
-  if (head + SEAL_ROOM_BLOCKS <= deadline) return
+function checkDeadline({ terms }: Chain, { submittedAt }: PaidSubmission, head: number): void {
+  const deadline = submittedAt + terms.sealDeadlineBlocks
+  if (BigInt(head) + SEAL_ROOM_BLOCKS <= deadline) return
   throw new ZerogError('DEADLINE_PASSED', 'the seal deadline has passed; the payment can be refunded', {
     meta: { head: `${head}`, deadline: `${deadline}` },
   })

@@ -23,7 +23,9 @@ export async function storeAFile({
   bytes: Uint8Array
 }) {
   const book = parseAddressBook(addressBook)
-  const provider = new JsonRpcProvider(rpcUrl, book.chainId, { staticNetwork: true, cacheTimeout: -1 })
+  // By default ethers asks for the chain's id with every request, and lets each wait 10 ms for others to come.
+  const options = { staticNetwork: true, cacheTimeout: -1, batchStallTime: 0 }
+  const provider = new JsonRpcProvider(rpcUrl, book.chainId, options)
   try {
     const signer = new Wallet(privateKey, provider)
     const chain = await connectChain({ provider, addressBook: book, signer })

@@ -16,9 +16,12 @@ export type UploaderReport = Pick<UploadResult, 'root' | 'sentBytes' | 'seconds'
 }
 
 const [rpcUrl = '', bookPath = '', path = ''] = process.argv.slice(2)
-const provider = new JsonRpcProvider(rpcUrl, undefined, { cacheTimeout: -1, pollingInterval: 50 })
+const addressBook = await loadAddressBook(bookPath)
+// As in sdk/examples/store-a-file.ts.
+const options = { staticNetwork: true, cacheTimeout: -1, batchStallTime: 0, pollingInterval: 50 }
+const provider = new JsonRpcProvider(rpcUrl, addressBook.chainId, options)
 const signer = new Wallet(process.env.BENCH_KEY ?? '', provider)
-const chain = await connectChain({ provider, addressBook: await loadAddressBook(bookPath), signer })
+const chain = await connectChain({ provider, addressBook, signer })
 const startedMs = performance.now()
 const { root, sentBytes, seconds } = await uploadPath({ chain, path })
 const report: UploaderReport = {

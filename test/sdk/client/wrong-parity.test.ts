@@ -7,7 +7,7 @@ import { custodyPlan } from '../../../sdk/client/custody-plan.ts'
 import { downloadFile } from '../../../sdk/client/download.ts'
 import { memorySink } from '../../../sdk/client/file-sink.ts'
 import { bytesSource } from '../../../sdk/client/file-source.ts'
-import { findCandidates } from '../../../sdk/client/find-candidates.ts'
+import { askProviders, findCandidates } from '../../../sdk/client/find-candidates.ts'
 import { paySubmission } from '../../../sdk/client/pay-submission.ts'
 import { createPlacement } from '../../../sdk/client/place-shards.ts'
 import { type PreparedFile, prepareFile } from '../../../sdk/client/prepare.ts'
@@ -53,7 +53,7 @@ describe('a deal whose uploader sent wrong parity', () => {
         windowBytes: 2 ** 19,
         read: async (index, offset) => at(shards, index).subarray(offset, offset + 2 ** 19),
       },
-      ...(await findCandidates(chain, { txSeq, shardBytes: length, sectorPriceWei, authorize })),
+      ...findCandidates(await askProviders(chain), { txSeq, shardBytes: length, sectorPriceWei, authorize }),
       limit: 4,
       spare: 0,
       assertUnchanged: async () => undefined,
