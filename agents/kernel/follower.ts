@@ -130,6 +130,15 @@ export function startFollower(options: startFollower.Options): FollowerHandle {
     cursor = to
   }
 
+  /** Hash of a block of the chain; undefined above its head. Throws where the node that was asked lags behind the head. */
+  const hashAt = async (block: number): Promise<string | undefined> => {
+    const found = await readBlock(provider, block)
+    if (found || block > heads.current().number) return found?.hash
+    throw new ZerogError('RPC_UNREACHABLE', 'the chain RPC lacks a block below its own head', {
+      meta: { block },
+    })
+  }
+
   /** The highest stored block that is still on the chain, or the block before the first. */
   const commonAncestor = async (below: number): Promise<Cursor> => {
     const stored = store.all<Row & Cursor>(
@@ -138,7 +147,7 @@ export function startFollower(options: startFollower.Options): FollowerHandle {
       below,
     )
     for (const { block, hash } of stored) {
-      if ((await readBlock(provider, block))?.hash === hash) return { block, hash }
+      if ((await hashAt(block)) === hash) return { block, hash }
     }
     return { block: fromBlock - 1, hash: '' }
   }
@@ -163,7 +172,7 @@ export function startFollower(options: startFollower.Options): FollowerHandle {
     const head = heads.current()
     if (head.number === cursor.block) return head.hash === cursor.hash
     if (head.number === cursor.block + 1) return head.parentHash === cursor.hash
-    return (await readBlock(provider, cursor.block))?.hash === cursor.hash
+    return (await hashAt(cursor.block)) === cursor.hash
   }
 
   const applyPage = async (range: BlockRange): Promise<void> => {

@@ -1,8 +1,9 @@
-import { readCustodyAt, readRound } from '../../sdk/chain/storage.ts'
+import { readCustodyAt, readLineBounds, readRound } from '../../sdk/chain/storage.ts'
+import { periodStart } from '../../sdk/protocol/clock.ts'
 import { custodyLeaf, custodyProof, custodyRoot } from '../../sdk/protocol/custody.ts'
 import { drawPosition } from '../../sdk/protocol/draw.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-import type { StorageContext } from './context.ts'
+import { clockOf, type StorageContext } from './context.ts'
 import type { DealIndex } from './deal-index.ts'
 
 /** A draw of an open period that fell on a live deal: where it fell, and who must answer. */
@@ -16,6 +17,9 @@ export type Draw = {
   readonly provider: string
   readonly shardRoot: string
 }
+
+/** Blocks whose state every node has. */
+const RECENT_BLOCKS = 100
 
 type Known = { readonly id: string; readonly draws: readonly Draw[] }
 
@@ -53,13 +57,28 @@ export async function drawsOf(ctx: StorageContext, period: bigint): Promise<read
       },
     ]
   })
-  // A draw falls inside the line: where there is no entry here, the logs of the last ones were left out, or come yet.
+  // A draw falls on what was there before its period: where there is no entry here, logs were left out, or come yet.
   if (!isLineShort) cache.set(index, { id, draws })
-  else if (index.appliedTo() >= ctx.head.number) {
+  else if (BigInt(index.appliedTo()) + 1n >= periodStart(clockOf(chain), period)) {
     ctx.log.warn({ period }, 'a draw fell on an entry that is missing from the logs')
     index.distrust(index.lastEntryBlock())
   }
   return draws
+}
+
+/**
+ * Has logs read again where the index lacks entries of the audit line that the chain had at the block up to which they
+ * were read: the one check that finds logs missing at the very end. `entryCount` is the chain's at the head.
+ */
+export async function checkLine({ chain, head, index, log, signal }: StorageContext, entryCount: bigint) {
+  const applied = index.appliedTo()
+  if (index.entryCount() >= entryCount || applied < head.number - RECENT_BLOCKS) return
+  const options = { blockTag: Math.min(applied, head.number), signal }
+  const due = applied >= head.number ? entryCount : (await readLineBounds(chain, options)).entryCount
+  // Rolled back while the chain was asked: the logs come again anyway.
+  if (index.appliedTo() < applied || index.entryCount() >= due) return
+  log.warn({ entryCount: due, indexed: index.entryCount() }, 'entries are missing from the logs')
+  index.distrust(index.lastEntryBlock())
 }
 
 /**

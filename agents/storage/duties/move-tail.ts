@@ -6,6 +6,7 @@ import type { Duty } from '../../kernel/duty.ts'
 import { rank } from '../../kernel/rank.ts'
 import { submitCaughtUp } from '../catch-up.ts'
 import { type StorageContext, windowsAt } from '../context.ts'
+import { checkLine } from '../draws.ts'
 
 const MAX_ENTRIES = 16
 
@@ -20,16 +21,12 @@ export const moveTail: Duty<Move, StorageContext> = {
     const windows = windowsAt(ctx.chain, ctx.head.number)
     if (!windows) return []
     const { period, startBlock } = windows
+    const options = { blockTag: ctx.head.number, signal: ctx.signal }
+    const { entryCount, tailEntry } = await readLineBounds(ctx.chain, options)
+    await checkLine(ctx, entryCount)
     const custodians = ctx.index.custodians(period)
     const { waitBlocks } = rank(period + 1n, ctx.self, custodians)
     if (BigInt(ctx.head.number) < startBlock + BigInt(waitBlocks)) return []
-    const options = { blockTag: ctx.head.number, signal: ctx.signal }
-    const { entryCount, tailEntry } = await readLineBounds(ctx.chain, options)
-    // The chain counts its entries: the one check that finds logs missing at the very end.
-    if (ctx.index.appliedTo() >= ctx.head.number && ctx.index.entryCount() < entryCount) {
-      ctx.log.warn({ entryCount, indexed: ctx.index.entryCount() }, 'entries are missing from the logs')
-      ctx.index.distrust(ctx.index.lastEntryBlock())
-    }
     if (tailEntry >= entryCount) return []
     const { next } = await readFigures(ctx.chain, options)
     const entry = ctx.index.entry(tailEntry)

@@ -167,6 +167,40 @@ describe('startFollower', () => {
     await proxy.stop()
   })
 
+  it('behavior: a node that lags behind the head undoes nothing', async (t) => {
+    await bump(4)
+    const proxy = await startRpcProxy(anvil.rpcUrl)
+    t.after(proxy.stop)
+    const kernel = await startKernel({ rpcUrl: proxy.rpcUrl })
+    const base = tallyFollower(kernel.store, address)
+    let rollbacks = 0
+    const follower: Follower = {
+      ...base,
+      onRollback: (toBlock, tx) => {
+        rollbacks++
+        base.onRollback(toBlock, tx)
+      },
+    }
+    const handle = startFollower({ ...kernel, follower, confirmations: 0, pollMs: 50 })
+    await until('all is applied', async () => same(seen(kernel.store), await onChain()))
+    const limit = await headOf(anvil)
+    let answered = 0
+    // The node that tells of the head has everything, the one that is asked for blocks has none of them.
+    proxy.tamper(({ method, params }, answer) => {
+      if (method !== 'eth_getBlockByNumber' || params[0] === 'latest' || answered >= 5) return answer
+      answered++
+      return { result: null }
+    })
+    await anvil.mine(3)
+    await until('the lagging node was asked', () => answered >= 5)
+    await bump(1)
+    await handle.reached(limit + 4, AbortSignal.timeout(60_000))
+    assert.equal(rollbacks, 0)
+    assert.ok(same(seen(kernel.store), await onChain()))
+    await handle.stop()
+    await kernel.stop()
+  })
+
   it('behavior: a handler that throws changes nothing and is called again', async () => {
     let failures = 0
     const kernel = await startKernel({ rpcUrl: anvil.rpcUrl })

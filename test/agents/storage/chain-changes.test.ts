@@ -5,6 +5,7 @@ import { readDealState, readIsResolved, readRound } from '../../../sdk/chain/sto
 import { handOverCall } from '../../../sdk/chain/storage-calls.ts'
 import { marketDomain, signStorageMessage } from '../../../sdk/protocol/typed-data.ts'
 import { at } from '../../support/content.ts'
+import { startRpcProxy } from '../../support/rpc-proxy.ts'
 import { until } from '../../support/until.ts'
 import { type StorageAgent, type StorageWorld, startWorld } from './storage-world.ts'
 import {
@@ -78,6 +79,30 @@ describe('storage agents while the chain changes its mind', () => {
     assert.equal(await submit(world, prepared), txSeq)
     const signed = await collectSignatures(txSeq, proposalOf(prepared, keepers), keepers)
     await seal(world, txSeq, prepared, signed)
+  })
+
+  it('behavior: logs of the last seal that the RPC left out are read again, a block behind the head', async (t) => {
+    const proxy = await startRpcProxy(world.anvil.rpcUrl)
+    t.after(proxy.stop)
+    await at(agents, 6).stop()
+    let isLeftOut = false
+    const agent = await world.provider(6).start({ RPC_URL: proxy.rpcUrl, CONFIRMATIONS: '1' })
+    await world.anvil.mine(2)
+    await until('the logs so far are read', () => agent.context.index.appliedTo() > 0)
+    const { topicHash } = world.chain.contracts.market.interface.getEvent('Sealed')
+    proxy.tamper(({ method }, answer) => {
+      const logs = method === 'eth_getLogs' ? (answer.result as { topics: string[] }[]) : []
+      if (isLeftOut || !logs.some(({ topics }) => topics[0] === topicHash)) return answer
+      isLeftOut = true
+      return { result: [] }
+    })
+    const { txSeq } = await makeDeal(world, prepareRandom(20_000, 54), {
+      providers: world.providers.slice(0, 6),
+    })
+    await world.advance('the agent knows the deal', () => agent.context.index.deal(txSeq) !== undefined)
+    assert.ok(isLeftOut)
+    await agent.stop()
+    agents[6] = await world.provider(6).start({ REPAIR_RETRY_BLOCKS: '2' })
   })
 
   it('behavior: a shard that is handed over is rebuilt by its successor and deleted by its predecessor', async () => {
