@@ -51,7 +51,22 @@ export function readTensors(inputs: InferBody['inputs'], specs: readonly TensorS
   const foreign = Object.keys(inputs).find((name) => !wanted.has(name))
   if (foreign !== undefined)
     throw invalid(foreign, `is not an input of the model, which takes ${[...wanted].join(', ')}`)
-  return Object.fromEntries(specs.map((spec) => [spec.name, readTensor(spec, inputs[spec.name])]))
+  const tensors = specs.map((spec) => [spec.name, readTensor(spec, inputs[spec.name])] as const)
+  checkNamedSizes(specs, Object.fromEntries(tensors))
+  return Object.fromEntries(tensors)
+}
+
+/** A size with a name is one size: a runtime that stretches one row over many of another input would work for more than is billed. */
+function checkNamedSizes(specs: readonly TensorSpec[], tensors: Tensors): void {
+  const sizes = new Map<string, number>()
+  for (const { name, dims } of specs)
+    for (const [i, named] of dims.entries()) {
+      const size = tensors[name]?.dims[i]
+      if (typeof named !== 'string' || named === '' || size === undefined) continue
+      const known = sizes.get(named) ?? size
+      if (known !== size) throw invalid(name, `has ${size} as its ${named}, which is ${known} elsewhere`)
+      sizes.set(named, size)
+    }
 }
 
 /** Rows of a request: the first dimension of its first input, at least 1. */

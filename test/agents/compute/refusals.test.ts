@@ -342,12 +342,16 @@ describe('a provider refuses', () => {
     assert.equal((await fetch(`${provider.url}/health`)).status, 200)
     await broken.stop()
 
-    const divide = (a: bigint, b: bigint) => {
-      const input = (value: bigint) => ({ dims: [1, 1], data: [String(value)] })
-      return post('/v1/proxy/infer', { inputs: { a: input(a), b: input(b) } }, { provider })
+    const divide = (a: bigint, ...b: bigint[]) => {
+      const input = (values: bigint[]) => ({ dims: [values.length, 1], data: values.map(String) })
+      return post('/v1/proxy/infer', { inputs: { a: input([a]), b: input(b) } }, { provider })
     }
     const dividing = await provider.start({ MODEL_DIR: folder, MODEL_FILE: 'divide.onnx' })
     assert.match((await divide(6n, 2n)).message, /"data":\["3"\]/)
+    // The runtime would stretch the one row over the others, and one row is what is billed.
+    const uneven = await divide(6n, 2n, 3n, 1n)
+    assert.deepEqual([uneven.status, uneven.code], [400, 'COMPUTE_INPUT_INVALID'], uneven.message)
+    assert.match(uneven.message, /b has 3 as its n, which is 1 elsewhere/)
     const byZero = await divide(6n, 0n)
     assert.deepEqual([byZero.status, byZero.code], [400, 'COMPUTE_INPUT_INVALID'])
     assert.match(byZero.message, /division by zero/)
