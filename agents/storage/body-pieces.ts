@@ -1,8 +1,6 @@
 import type { Readable } from 'node:stream'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
-
-/** A socket's pieces are smaller; this many bytes at a time hash and write faster. */
-const PIECE_BYTES = 256 * 1024
+import { givePiece, PIECE_BYTES, takePiece } from './piece-memory.ts'
 
 /**
  * A body in pieces of a quarter of a mebibyte, the last one shorter; a piece is only valid until the next is asked for. The
@@ -15,7 +13,7 @@ export async function* bodyPieces(
   { idleMs, signal }: { idleMs: number; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   const arrived = collect(body, { idleMs, signal })
-  const buffer = new Uint8Array(PIECE_BYTES)
+  const buffer = takePiece()
   try {
     for (;;) {
       await arrived.enough()
@@ -25,6 +23,7 @@ export async function* bodyPieces(
     }
   } finally {
     arrived.stop()
+    givePiece(buffer)
   }
 }
 

@@ -16,6 +16,7 @@ import {
 } from './shard-files.ts'
 import { createShardHasher, type ShardHasher } from './shard-levels.ts'
 import type { ShardRecord, ShardRecords } from './shard-records.ts'
+import { openShardWriter, type ShardWriter } from './shard-writer.ts'
 
 const REHASH_BYTES = 1024 * 1024
 /** Hash states kept in memory; one that falls out is rebuilt from the file. */
@@ -69,7 +70,7 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
         meta: { offset: partial.offset },
       })
     }
-    const handle = await openPartial(record)
+    const writer = await openPartial(record)
     let at = start
     try {
       for await (const piece of body) {
@@ -79,7 +80,7 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
         const fresh = piece.subarray(Math.min(piece.length, Math.max(0, partial.offset - at)))
         at += piece.length
         if (fresh.length === 0) continue
-        await writeAt(handle, fresh, partial.offset)
+        await writer.write(fresh, partial.offset)
         partial.hasher.push(fresh)
         partial.offset += fresh.length
         offsets.set(keyText(record), partial.offset)
@@ -88,20 +89,20 @@ export function createShardIntake({ folder, hasher, records, crashPoint }: creat
     } catch (error) {
       throw diskError(error)
     } finally {
-      await handle.close()
+      await writer.close()
     }
     if (at !== start + length) throw new ZerogError('BAD_REQUEST', 'the body is shorter than its range')
     return partial.offset
   }
 
-  async function openPartial(record: ShardRecord): Promise<FileHandle> {
+  async function openPartial(record: ShardRecord): Promise<ShardWriter> {
     const path = shardPath(folder, record, 'part')
     try {
-      return await open(path, 'r+')
+      return await openShardWriter(path, record.bytes)
     } catch (error) {
       if (!isMissing(error)) throw diskError(error)
       await makeShardFolder(folder, record)
-      return await open(path, 'w+', 0o600)
+      return await openShardWriter(path, record.bytes)
     }
   }
 

@@ -12,9 +12,12 @@ import {
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { openStore, type Store } from '../../../agents/kernel/store.ts'
+import { bodyPieces } from '../../../agents/storage/body-pieces.ts'
 import { openFolderShards } from '../../../agents/storage/folder-shards.ts'
+import { givePiece, takePiece } from '../../../agents/storage/piece-memory.ts'
 import type { ShardKey, ShardStore, ShardWrite } from '../../../agents/storage/shard-store.ts'
 import { isZerogError } from '../../../sdk/protocol/errors.ts'
 import { loadHasher } from '../../../sdk/protocol/hasher.ts'
@@ -105,6 +108,33 @@ describe('shard store', () => {
       assert.ok(await shards.verify(key, AbortSignal.timeout(60_000)))
     })
   }
+
+  it('behavior: bodies that break off at odd places add up to the shard, byte for byte', async () => {
+    const { shards } = await openShards()
+    const bytes = randomBytes(4 * MIB, 77)
+    const gone = (from: number, to: number) =>
+      Readable.from([bytes.subarray(from, to), new Error('gone')]).map((part) => {
+        if (part instanceof Error) throw part
+        return part
+      })
+    const limits = { idleMs: 60_000, signal: new AbortController().signal }
+    const started = Array.from({ length: 3 }, takePiece)
+    for (const piece of started) givePiece(piece)
+    // Whole pages, then some that begin within a page, then whole pages again.
+    const ends = [0, 300_001, 1_000_000, 2 * MIB, bytes.length]
+    for (const [i, end] of ends.entries()) {
+      const start = shards.info(key)?.offset ?? 0
+      const body = end < bytes.length ? gone(start, end) : Readable.from([bytes.subarray(start)])
+      const writing = shards.write(chunkOf(bytes, start, bytes.length, { body: bodyPieces(body, limits) }))
+      if (end < bytes.length) await assert.rejects(writing, codeOf('ABORTED'))
+      else assert.equal((await writing).state, 'complete')
+      assert.equal(shards.info(key)?.offset, ends[i])
+    }
+    assert.deepEqual(await shards.read(key, 0, bytes.length), bytes)
+    // Their memory is free again: the same three pieces, the last given back first.
+    for (const piece of started.reverse()) assert.equal(takePiece(), piece)
+    for (const piece of started) givePiece(piece)
+  })
 
   it('behavior: chunks of any size append, repeated ones are ignored, overlapping ones continue', async () => {
     const { shards } = await openShards()
