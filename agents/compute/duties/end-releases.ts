@@ -11,10 +11,10 @@ export const endReleases: Duty<ReleaseEntry, ComputeContext> = {
   name: 'end-releases',
   local: true,
 
-  async due({ releases, chain, self: provider, head, config, signal }) {
+  async due({ releases, chain, self: provider, head, signal }) {
     const nowSec = BigInt(head.timestampSec)
-    // Deep enough that no reorg takes back the use.
-    const options = { blockTag: Math.max(0, head.number - config.CONFIRMATIONS), signal }
+    // Admission counts the balance of the tip, too: a user who has taken its money and pays in again waits for nothing.
+    const options = { blockTag: head.number, signal }
     const checked = await Promise.all(
       releases.all().map(async (entry) => {
         if (nowSec > entry.validUntilSec + SPARE_SEC) return [entry]

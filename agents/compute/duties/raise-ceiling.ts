@@ -19,15 +19,23 @@ type Ceiling = { user: string; ceilingWei: bigint }
  */
 export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContext> {
   const spareSec = BigInt(voucherSpareSec(config))
+  /** Users that the chain has in voucher mode, which nobody leaves. */
+  const inVoucherMode = new Set<string>()
   return {
     name: 'raise-ceiling',
     local: true,
 
     async due(ctx) {
       const { chain, self, receipts, vouchers, admission } = ctx
-      const kept = vouchers.all()
-      if (kept.length === 0) return []
       const nowSec = BigInt(Math.floor(Date.now() / 1000))
+      for (const { voucher } of vouchers.all())
+        if (voucher.validUntilSec <= nowSec) vouchers.drop(voucher.user, voucher.ceilingWei)
+      // Most are of users who ask nothing now: to look at all of them at every block would be thousands of reads.
+      const kept = vouchers.all().filter(({ voucher: { user } }) => {
+        const isActive = receipts.unsettledWei(user) + admission.reservedWei(user) > 0n
+        return isActive || vouchers.isWanted(user) || !inVoucherMode.has(user)
+      })
+      if (kept.length === 0) return []
       const options = { blockTag: ctx.head.number, signal: ctx.signal }
       const [pending, service] = await Promise.all([
         readPendingService(chain, self, options),
@@ -39,8 +47,8 @@ export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContex
         kept.map(async ({ voucher }) => {
           const { user, ceilingWei, validUntilSec } = voucher
           const account = await readInferenceAccount(chain, { user, provider: self }, options)
-          if (validUntilSec <= nowSec || (account && account.ceilingWei >= ceilingWei))
-            vouchers.drop(user, ceilingWei)
+          if (account && account.ceilingWei > 0n) inVoucherMode.add(user)
+          if (account && account.ceilingWei >= ceilingWei) vouchers.drop(user, ceilingWei)
           if (account === undefined || vouchers.find(user) === undefined) return []
           // Prices have risen above it: the contract takes it when they fall, or another one of its user.
           if (service !== undefined && !isPostable(voucher, service)) return []

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseEther, type Wallet, ZeroAddress } from 'ethers'
 import { decodeStorageEvent } from '../../../sdk/chain/events.ts'
-import { disputeJobCall, openJobCall, ruleJobCall } from '../../../sdk/chain/job-calls.ts'
+import { openJobCall, ruleJobCall } from '../../../sdk/chain/job-calls.ts'
 import { decodeJobEvent } from '../../../sdk/chain/job-events.ts'
 import {
   type JobTerms,
@@ -30,7 +30,9 @@ import { formatManifest } from '../../../sdk/protocol/model-manifest.ts'
 import { modelHash } from '../../../sdk/protocol/receipt.ts'
 import { type StorageNetwork, startStorageNetwork } from '../../sdk/client/storage-network.ts'
 import type { RunningProcess } from '../../support/processes.ts'
+import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
+import { runZerog } from '../../support/zerog-cli.ts'
 import { type ComputeWorld, modelDir, startComputeWorld, type WorldProvider } from './compute-world.ts'
 
 const DIGITS = 'zerog/digits'
@@ -261,7 +263,13 @@ describe('the job duty', () => {
     for (const other of [strange, dear, trap, rushed, bulky])
       assert.equal((await readJob(world.chain, other))?.state, 'open')
 
-    await world.send(client, disputeJobCall(world.chain, { jobId, evidenceRoot: terms.inputRoot }))
+    const env = {
+      ...{ RPC_URL: world.anvil.rpcUrl, ADDRESS_BOOK: world.bookFile },
+      PRIVATE_KEY: client.privateKey,
+    }
+    const words = ['compute', 'job', 'dispute', String(jobId), '--evidence', terms.inputRoot, '--json']
+    const disputed = await runZerog(words, { cwd: tempDir(), env })
+    assert.deepEqual([disputed.code, disputed.json().done], [0, 'disputed'], disputed.stderr)
     await mineUntil('the dispute is answered', async () =>
       (await jobEvents(jobId)).includes('DisputeAnswered'),
     )

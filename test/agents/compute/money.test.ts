@@ -3,6 +3,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseEther, type Wallet } from 'ethers'
+import { raiseCeiling } from '../../../agents/compute/duties/raise-ceiling.ts'
 import { openHeldBook } from '../../../agents/compute/held-book.ts'
 import { openStore } from '../../../agents/kernel/store.ts'
 import { releaseRefundCall } from '../../../sdk/chain/compute-user.ts'
@@ -128,6 +129,42 @@ describe("a provider's money", () => {
     paidWei += await ask(user)
     await mineUntil('all is paid', async () => (await settled(user)) === paidWei)
     assert.ok((await world.inference.ceilingOf(user, provider.wallet)) >= paidWei)
+  })
+
+  it('behavior: vouchers of users who ask nothing cost no look at the chain', async () => {
+    const user = world.account(21)
+    const { context } = agent
+    const { inference } = world.chain.compute
+    let reads = 0
+    const counted = new Proxy(inference, {
+      get(target, name) {
+        if (name === 'getAccount') reads++
+        return Reflect.get(target, name)
+      },
+    })
+    const chain = { ...context.chain, compute: { ...context.chain.compute, inference: counted } }
+    const duty = raiseCeiling(context.config)
+    const due = () => duty.due({ ...context, chain, head: agent.head() })
+    context.vouchers.keep(await voucherOf(user, 10n ** 18n))
+    assert.deepEqual(await due(), [])
+    const first = reads
+    assert.ok(first > 0)
+    assert.deepEqual(await due(), [])
+    assert.equal(reads, first, 'what is known of it is known')
+    const account = await accountOf(user)
+    const service = await context.accounts.service()
+    const ticket = context.admission.enter(
+      { user: user.address, account },
+      { worstWei: 1n, service, manifestRoot: undefined },
+    )
+    assert.deepEqual(await due(), [])
+    assert.ok(reads > first)
+    ticket.release()
+    const [kept] = context.vouchers.all()
+    assert.ok(kept)
+    context.vouchers.drop(user.address, 10n ** 18n)
+    context.vouchers.keep({ ...kept, voucher: { ...kept.voucher, validUntilSec: 1n } })
+    assert.deepEqual([await due(), context.vouchers.all()], [[], []], 'one that has expired is forgotten')
   })
 
   it('error: a first voucher below what open mode owes: its fees would be lost', async () => {
