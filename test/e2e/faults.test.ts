@@ -21,6 +21,8 @@ const MINUTE_MS = 60_000
 
 let network: AnvilNetwork
 let folder: string
+/** Agents that will kill themselves; a test that failed must not leave one to the next. */
+const armed = new Set<DevnetAgent>()
 
 before(
   async () => {
@@ -32,8 +34,8 @@ before(
 after(() => network?.stop(), { timeout: MINUTE_MS })
 afterEach(
   async () => {
-    const ended = network.agents.filter(({ child }) => child.ended() !== undefined)
-    await Promise.all(ended.map((agent) => network.restartAgent(agent)))
+    const ill = network.agents.filter((agent) => agent.child.ended() !== undefined || armed.has(agent))
+    await Promise.all(ill.map(restart))
   },
   { timeout: 2 * MINUTE_MS },
 )
@@ -121,11 +123,17 @@ function agentOf(operator: string): DevnetAgent {
 
 /** Restarts an agent so that it kills itself at a crash point, once; it may get there before it is ready. */
 async function armCrash(agent: DevnetAgent, point: string): Promise<void> {
+  armed.add(agent)
   try {
     await network.restartAgent(agent, { ZEROG_ALLOW_CRASH: '1', ZEROG_CRASH_AT: point })
   } catch (error) {
     if (agent.child.ended() !== 'SIGKILL') throw error
   }
+}
+
+async function restart(agent: DevnetAgent): Promise<void> {
+  await network.restartAgent(agent)
+  armed.delete(agent)
 }
 
 async function waitCrashed(agent: DevnetAgent): Promise<void> {
@@ -154,7 +162,7 @@ describe('an agent killed with SIGKILL', () => {
       assert.equal((await eventsNamed('Submit')).length, before + 1)
       const crashed = victims.filter(({ child }) => child.ended() === 'SIGKILL')
       assert.ok(crashed.length > 0, 'at least one of the armed agents got as far as its crash point')
-      for (const victim of victims) await network.restartAgent(victim)
+      for (const victim of victims) await restart(victim)
       await assertStoredOnce(path, result)
     })
   }
@@ -169,7 +177,7 @@ describe('an agent killed with SIGKILL', () => {
     for (const [i, victim] of victims.entries()) {
       await armCrash(victim, points[i] ?? '')
       await waitCrashed(victim)
-      await network.restartAgent(victim)
+      await restart(victim)
     }
     await assertNextPeriodAnswered()
     const answers = (await eventsNamed('Answered')).map((event) =>
