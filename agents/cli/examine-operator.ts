@@ -70,7 +70,14 @@ export async function balanceFinding({ provider }: Chain, operator: string): Pro
   )
 }
 
-function stakeFinding(backingWei: bigint, needWei: bigint): Finding {
+function stakeFinding(backingWei: bigint, needWei: bigint | undefined): Finding {
+  if (needWei === undefined) {
+    return fail(
+      'stake',
+      `${formatWei(backingWei)} behind storage; what custody needs is not known while pay lies unclaimed for so long`,
+      'keep the agent running: it claims, and new custody is possible again',
+    )
+  }
   const found = `${formatWei(backingWei)} behind storage, custody needs ${formatWei(needWei)}`
   if (backingWei === 0n)
     return fail('stake', found, 'nobody seals with it: run `zerog stake deposit AMOUNT --allocate`')

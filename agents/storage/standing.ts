@@ -23,7 +23,10 @@ export async function readProblems(
     ...(backingWei > 0n
       ? []
       : ['no stake is allocated to storage: run `zerog stake deposit` and `zerog stake allocate`']),
-    ...(backingWei < needWei
+    ...(needWei === undefined
+      ? ['pay lies unclaimed for so long that no new custody is possible: this agent claims it by itself']
+      : []),
+    ...(needWei !== undefined && backingWei < needWei
       ? [`stake of ${backingWei} wei is below the ${needWei} that custody needs`]
       : []),
     ...(suspended ? ['suspended: no pay and no new custody until it is reinstated'] : []),

@@ -108,6 +108,16 @@ export function isRevert(error: unknown, name: string): boolean {
   return known.code === 'TX_REVERTED' && known.meta.error === name
 }
 
+/** What a read gives, or undefined where it reverts with the custom error `name`. */
+export async function unlessRevert<T>(reading: Promise<T>, name: string): Promise<T | undefined> {
+  try {
+    return await reading
+  } catch (error) {
+    if (isRevert(error, name)) return undefined
+    throw error
+  }
+}
+
 function reverted(data: string, cause: unknown, meta: Readonly<Record<string, unknown>> = {}): ZerogError {
   const found = decodeRevert(data)
   const message = found?.sentence ?? (data === '0x' ? 'reverted without a reason' : `reverted with ${data}`)

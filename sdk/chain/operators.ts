@@ -1,14 +1,18 @@
 import { type ChainCall, chainCall } from './chain-call.ts'
 import { type Chain, STORAGE_SERVICE } from './connect.ts'
+import { unlessRevert } from './decode-error.ts'
 import { at, type ReadOptions, read } from './read.ts'
 
 /** A registered operator as storage clients see it; `endpoint` is empty when it serves no storage. */
 export type StorageProvider = {
   operator: string
   endpoint: string
-  /** Stake that a seal may count on, and what its present custody needs of it. */
+  /**
+   * Stake that a seal may count on, and what its present custody needs of it: undefined while its pay lies unclaimed for
+   * so long that no seal takes it, and until somebody claims.
+   */
   backingWei: bigint
-  needWei: bigint
+  needWei: bigint | undefined
   suspended: boolean
 }
 
@@ -43,7 +47,7 @@ export async function readStorageProvider(
     Promise.all([
       registry.endpointOf(operator, STORAGE_SERVICE, at(options)),
       staking.backing(operator, book.contracts.StorageProver.address, at(options)),
-      streams.needOf(operator, at(options)),
+      unlessRevert(streams.needOf(operator, at(options)), 'StreamBehind'),
       streams.isSuspended(operator, at(options)),
     ]),
     options,

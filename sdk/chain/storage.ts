@@ -1,6 +1,6 @@
 import { ZerogError } from '../protocol/errors.ts'
 import type { Chain } from './connect.ts'
-import { isRevert } from './decode-error.ts'
+import { isRevert, unlessRevert } from './decode-error.ts'
 import { at, type ReadOptions, read } from './read.ts'
 
 /** What the chain keeps of a submission; `submittedAt` is a block, `sectors` are padded. */
@@ -228,38 +228,42 @@ export async function readStrikes(
   return Number(await read(chain.contracts.prover.strikesOf(provider, at(options)), options))
 }
 
-/** Money and standing of a provider in the streams, all of one block when `blockTag` is given. */
+/**
+ * Money and standing of a provider in the streams, all of one block when `blockTag` is given. Rates, lock and need are
+ * undefined while the stream lies unsettled for more expiry buckets than the chain walks at once: `claimable` is then less
+ * than all, and anybody may `claim` until it is settled.
+ */
 export async function readProviderStream(
   chain: Chain,
   provider: string,
   options: ReadOptions = {},
 ): Promise<ProviderStream> {
   const { streams } = chain.contracts
-  const [[rateNowWei, rateNextWei], [claimableWei, throughPeriod], creditWei, lockWei, needWei, suspended] =
-    await read(
-      Promise.all([
-        streams.rateOf(provider, at(options)),
-        streams.claimable(provider, at(options)),
-        streams.creditOf(provider, at(options)),
-        streams.lockOf(provider, at(options)),
-        streams.needOf(provider, at(options)),
-        streams.isSuspended(provider, at(options)),
-      ]),
-      options,
-    )
+  const [rates, [claimableWei, throughPeriod], creditWei, lockWei, needWei, suspended] = await read(
+    Promise.all([
+      unlessRevert(streams.rateOf(provider, at(options)), 'StreamBehind'),
+      streams.claimable(provider, at(options)),
+      streams.creditOf(provider, at(options)),
+      unlessRevert(streams.lockOf(provider, at(options)), 'StreamBehind'),
+      unlessRevert(streams.needOf(provider, at(options)), 'StreamBehind'),
+      streams.isSuspended(provider, at(options)),
+    ]),
+    options,
+  )
+  const [rateNowWei, rateNextWei] = rates ?? []
   return { rateNowWei, rateNextWei, claimableWei, throughPeriod, creditWei, lockWei, needWei, suspended }
 }
 
 export type ProviderStream = {
-  rateNowWei: bigint
-  rateNextWei: bigint
+  rateNowWei: bigint | undefined
+  rateNextWei: bigint | undefined
   /** What a claim would credit now, and the first period it would leave. */
   claimableWei: bigint
   throughPeriod: bigint
   /** Credited already and waiting for `withdraw`. */
   creditWei: bigint
-  lockWei: bigint
-  needWei: bigint
+  lockWei: bigint | undefined
+  needWei: bigint | undefined
   suspended: boolean
 }
 

@@ -18,7 +18,7 @@ export type Candidate = {
 /** Why a provider is not asked; for the error that lists them. */
 export type Rejection = {
   readonly operator: string
-  readonly code: ErrorCode | 'NO_ENDPOINT' | 'NO_STAKE' | 'WRONG_NETWORK'
+  readonly code: ErrorCode | 'NO_ENDPOINT' | 'NO_STAKE' | 'PAY_UNCLAIMED' | 'WRONG_NETWORK'
 }
 
 /** What a provider said when it was asked, and after how long; or why it counts for nothing. */
@@ -50,6 +50,7 @@ async function askProvider(
 ): Promise<ProviderAnswer> {
   if (suspended) return { operator, code: 'SUSPENDED' }
   if (endpoint === '') return { operator, code: 'NO_ENDPOINT' }
+  if (needWei === undefined) return { operator, code: 'PAY_UNCLAIMED' }
   if (backingWei === 0n || backingWei < needWei) return { operator, code: 'NO_STAKE' }
   const startedMs = performance.now()
   try {

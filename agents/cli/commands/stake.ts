@@ -150,7 +150,7 @@ async function showStake(
     `operator       ${operator}${stream.suspended ? '  SUSPENDED' : ''}`,
     `own pool       ${formatWei(self.tokensWei)}, ${formatWei(self.freeWei)} free`,
     `delegated      ${formatWei(delegated.tokensWei)}, ${formatWei(delegated.freeWei)} free`,
-    `behind ${options.service} ${formatWei(allocation.backingWei)}${options.service === 'storage' ? `; custody needs ${formatWei(stream.needWei)}` : ''}`,
+    `behind ${options.service} ${formatWei(allocation.backingWei)}${options.service === 'storage' ? custodyNeed(stream.needWei) : ''}`,
     allocation.pendingWei === 0n
       ? 'asked back     nothing'
       : `asked back     ${formatWei(allocation.pendingWei)}: zerog stake complete${serviceFlag(options.service)}, ${at(allocation.completableAtBlock)}`,
@@ -217,6 +217,12 @@ function sharesWorth(held: { shares: bigint; worthWei: bigint }, amountWei: bigi
   if (amountWei === held.worthWei) return held.shares
   if (amountWei < held.worthWei) return (held.shares * amountWei) / held.worthWei
   throw new ZerogError('BAD_REQUEST', `your shares of that pool are worth ${formatWei(held.worthWei)} only`)
+}
+
+function custodyNeed(needWei: bigint | undefined): string {
+  return needWei === undefined
+    ? '; what custody needs is not known while pay lies unclaimed for so long'
+    : `; custody needs ${formatWei(needWei)}`
 }
 
 /** What a further command for the same service needs. */

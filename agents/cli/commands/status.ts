@@ -1,8 +1,10 @@
 import { Command } from 'commander'
 import { readServicePage } from '../../../sdk/chain/compute.ts'
+import { unlessRevert } from '../../../sdk/chain/decode-error.ts'
 import { eachProvider, type StorageProvider } from '../../../sdk/chain/operators.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import {
+  type LineFigures,
   readFigures,
   readPrice,
   readRound,
@@ -30,7 +32,7 @@ async function showStatus(session: Session, output: Output): Promise<void> {
   const at = { blockTag: head, signal }
   const period = BigInt(periodAt(chain.terms, BigInt(head)))
   const [figures, vault, price, submissions, round] = await Promise.all([
-    readFigures(chain, at),
+    unlessRevert(readFigures(chain, at), 'LineBehind'),
     readVault(chain, at),
     readPrice(chain, at),
     readSubmissionCount(chain, at),
@@ -59,7 +61,7 @@ async function showStatus(session: Session, output: Output): Promise<void> {
     },
     [
       `chain ${chain.chainId} (${chain.book.network}), block ${head}, period ${period}`,
-      `submissions ${submissions}; audit line ${figures.now.live} live of ${figures.now.end - figures.now.tail} sectors; ` +
+      `submissions ${submissions}; audit line ${lineText(figures?.now)}; ` +
         (round.draws === 0 ? 'no round opened in this period' : `${round.draws} draws in this period`),
       `price ${formatWei(price.perSectorWei)} a sector for the default term`,
       `money: escrow ${formatWei(vault.escrowWei)}, streaming ${formatWei(vault.streamingWei)}, ` +
@@ -75,13 +77,18 @@ async function showStatus(session: Session, output: Output): Promise<void> {
         providers.map((item) => [
           shortHex(item.operator),
           formatWei(item.backingWei),
-          formatWei(item.needWei),
+          item.needWei === undefined ? 'pay unclaimed' : formatWei(item.needWei),
           item.suspended ? 'SUSPENDED' : 'ok',
           item.endpoint || '-',
         ]),
       ),
     ],
   )
+}
+
+function lineText(line: LineFigures | undefined): string {
+  if (line === undefined) return 'not looked after for long'
+  return `${line.live} live of ${line.end - line.tail} sectors`
 }
 
 /** How much of compute there is; undefined where it is not deployed. */

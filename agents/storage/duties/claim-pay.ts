@@ -9,9 +9,12 @@ const MAX_BUCKETS = 64
 /** What a claim and a withdrawal take together, generously. */
 const CLAIM_GAS = 300_000n
 
-type Claim = { period: bigint; claimableWei: bigint }
+type Claim = { period: bigint }
 
-/** Claims and withdraws the pay of closed periods when it is worth the transactions. */
+/**
+ * Claims and withdraws the pay of closed periods when it is worth the transactions; and whatever it is worth when it lies
+ * unclaimed for so long that no seal takes this provider any more.
+ */
 export function claimPay(config: StorageConfig): Duty<Claim, StorageContext> {
   const leastWei = async (ctx: StorageContext): Promise<bigint> => {
     const { maxFeePerGas, gasPrice } = await ctx.provider.getFeeData()
@@ -27,19 +30,23 @@ export function claimPay(config: StorageConfig): Duty<Claim, StorageContext> {
       const windows = windowsAt(ctx.chain, ctx.head.number)
       if (!windows) return []
       const options = { blockTag: ctx.head.number, signal: ctx.signal }
-      const { claimableWei, creditWei } = await readProviderStream(ctx.chain, ctx.self, options)
-      if (claimableWei + creditWei === 0n || claimableWei + creditWei < (await leastWei(ctx))) return []
-      return [{ period: windows.period, claimableWei }]
+      const { claimableWei, creditWei, needWei } = await readProviderStream(ctx.chain, ctx.self, options)
+      const isWorth = async () => claimableWei + creditWei >= (await leastWei(ctx))
+      if (needWei !== undefined && (claimableWei + creditWei === 0n || !(await isWorth()))) return []
+      return [{ period: windows.period }]
     },
 
     id: ({ period }) => `claim-${period}`,
 
-    async perform({ period, claimableWei }, ctx) {
+    async perform({ period }, ctx) {
       const { chain, self, signal } = ctx
-      if (claimableWei > 0n) {
+      for (let reached = -1n; ; ) {
+        const { claimableWei, needWei, throughPeriod } = await readProviderStream(chain, self, { signal })
+        if (throughPeriod <= reached || (claimableWei === 0n && needWei !== undefined)) break
+        reached = throughPeriod
         await submitCaughtUp(ctx, {
           ...claimCall(chain, { provider: self, maxBuckets: MAX_BUCKETS }),
-          label: `claim-${period}`,
+          label: `claim-${period}-${throughPeriod}`,
         })
       }
       ctx.crashPoint('after-claim')

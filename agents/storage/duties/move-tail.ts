@@ -1,4 +1,4 @@
-import { isRevert } from '../../../sdk/chain/decode-error.ts'
+import { isRevert, unlessRevert } from '../../../sdk/chain/decode-error.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import { readFigures, readLineBounds } from '../../../sdk/chain/storage.ts'
 import { moveTailCall } from '../../../sdk/chain/storage-calls.ts'
@@ -28,7 +28,10 @@ export const moveTail: Duty<Move, StorageContext> = {
     const { waitBlocks } = rank(period + 1n, ctx.self, custodians)
     if (BigInt(ctx.head.number) < startBlock + BigInt(waitBlocks)) return []
     if (tailEntry >= entryCount) return []
-    const { next } = await readFigures(ctx.chain, options)
+    const figures = await unlessRevert(readFigures(ctx.chain, options), 'LineBehind')
+    // Opening a round rolls the line first.
+    if (figures === undefined) return []
+    const { next } = figures
     const entry = ctx.index.entry(tailEntry)
     const deal = entry && ctx.index.deal(entry.txSeq)
     if (!deal) return []

@@ -1,4 +1,5 @@
 import { readHeaderRlp, readSeed } from '../../../sdk/chain/beacon.ts'
+import { unlessRevert } from '../../../sdk/chain/decode-error.ts'
 import { readFigures, readRound } from '../../../sdk/chain/storage.ts'
 import { openRoundCall } from '../../../sdk/chain/storage-calls.ts'
 import type { Duty } from '../../kernel/duty.ts'
@@ -28,8 +29,9 @@ export const openRound: Duty<Opening, StorageContext> = {
     const options = { blockTag: ctx.head.number, signal: ctx.signal }
     const round = await readRound(ctx.chain, period, options)
     if (round.draws > 0) return []
-    const figures = await readFigures(ctx.chain, options)
-    return figures.now.live > 0n ? [{ period, startBlock, pinCloses }] : []
+    // After long silence the line must be rolled before it tells; performing does so.
+    const figures = await unlessRevert(readFigures(ctx.chain, options), 'LineBehind')
+    return figures === undefined || figures.now.live > 0n ? [{ period, startBlock, pinCloses }] : []
   },
 
   id: ({ period }) => `open-${period}`,

@@ -16,7 +16,8 @@ export const reinstate: Duty<{ period: bigint }, StorageContext> = {
     const options = { blockTag: ctx.head.number, signal: ctx.signal }
     const { suspended, backingWei, needWei } = await readStorageProvider(ctx.chain, ctx.self, options)
     ctx.storageMetrics.suspended.set(suspended ? 1 : 0)
-    if (!suspended || backingWei < needWei) return []
+    // A need that is not known yet is known once the pay has been claimed.
+    if (!suspended || needWei === undefined || backingWei < needWei) return []
     const strikes = await readStrikes(ctx.chain, ctx.self, options)
     return BigInt(strikes) < ctx.chain.terms.maxStrikes ? [{ period: windows.period }] : []
   },

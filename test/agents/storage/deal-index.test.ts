@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import type { Duty } from '../../../agents/kernel/duty.ts'
 import type { ChainLog, Follower } from '../../../agents/kernel/follower.ts'
+import type { SubmitRequest } from '../../../agents/kernel/sender.ts'
 import { openStore, type Store } from '../../../agents/kernel/store.ts'
+import { storageEnv } from '../../../agents/storage/config.ts'
+import type { StorageContext } from '../../../agents/storage/context.ts'
 import { type DealIndex, openDealIndex } from '../../../agents/storage/deal-index.ts'
+import { claimPay } from '../../../agents/storage/duties/claim-pay.ts'
+import { openRound } from '../../../agents/storage/duties/open-round.ts'
 import { type AddressBook, CONTRACT_NAMES, parseAddressBook } from '../../../sdk/chain/address-book.ts'
+import { connectChain } from '../../../sdk/chain/connect.ts'
+import { eachProvider } from '../../../sdk/chain/operators.ts'
+import { readRound } from '../../../sdk/chain/storage.ts'
 import { custodyLeaf, custodyRoot } from '../../../sdk/protocol/custody.ts'
 import { isZerogError } from '../../../sdk/protocol/errors.ts'
 import { at } from '../../support/content.ts'
@@ -17,6 +26,7 @@ import {
   type StorageSystem,
 } from '../../support/storage-fixture.ts'
 import { tempDir } from '../../support/temp-dir.ts'
+import { silent } from '../kernel/kernel-fixture.ts'
 
 const stores: Store[] = []
 
@@ -265,5 +275,50 @@ describe('deal index', () => {
     assert.deepEqual(opened.index.overBefore(first.endPeriod + 1n, holder), [])
     opened.store.transaction((tx) => opened.follower.onRollback(block - 1, tx))
     assert.equal(opened.index.overBefore(first.endPeriod + 1n, holder).length, 1)
+  })
+
+  it('behavior: after a long silence pay is claimed whatever it is worth, and the next round rolls the line', async () => {
+    const six = system.providers.slice(0, 6)
+    const file = shardFile(sampleBytes(9000, 9))
+    const assignment = file.shardRoots.map((_, index) => at(six, index % 6))
+    await sealFile(system, file, { assignment, termPeriods: 1000n })
+    const bucketPeriods = system.params.bucketPeriods
+    const period = (await currentPeriod(system)) + 66n * bucketPeriods
+    await enterPeriod(system, period, 4n)
+
+    const { provider } = system.ethers
+    const chain = await connectChain({ provider, addressBook: book })
+    const needs = async () => {
+      const found = new Map<string, bigint | undefined>()
+      for await (const { operator, needWei } of eachProvider(chain)) found.set(operator, needWei)
+      return six.map(({ address }) => found.get(address))
+    }
+    assert.ok((await needs()).every((needWei) => needWei === undefined))
+
+    const [wallet] = six
+    assert.ok(wallet)
+    const context = async () =>
+      ({
+        ...{ chain, provider, self: wallet.address, signal: AbortSignal.timeout(60_000), log: silent },
+        head: { number: Number(await system.chain.head()) },
+        index: { custodians: () => [wallet.address.toLowerCase()] },
+        storageMetrics: { claimedWei: { inc: () => undefined } },
+        crashPoint: () => undefined,
+        sender: {
+          submit: async ({ to, data }: SubmitRequest) => (await wallet.sendTransaction({ to, data })).wait(),
+        },
+      }) as unknown as StorageContext
+    const perform = async <T>(duty: Duty<T, StorageContext>) => {
+      const [item] = await duty.due(await context())
+      assert.ok(item, duty.name)
+      await duty.perform(item, await context())
+    }
+    await perform(openRound)
+    assert.ok((await readRound(chain, period)).draws > 0)
+    const { MIN_CLAIM_WEI: _, ...rest } = storageEnv.parse({})
+    await perform(claimPay({ ...rest, MIN_CLAIM_WEI: 10n ** 30n }))
+    const [own, ...others] = await needs()
+    assert.ok(own !== undefined && own > 0n)
+    assert.ok(others.every((needWei) => needWei === undefined))
   })
 })

@@ -90,7 +90,7 @@ describe('connectChain', () => {
     assert.equal(record?.custodyRoot, deal.custodyRoot)
     assert.deepEqual(structuredClone(record), record)
     const stream = await readProviderStream(chain, at(deal.holders, 0))
-    assert(stream.rateNextWei > 0n && stream.rateNowWei === 0n && !stream.suspended)
+    assert((stream.rateNextWei ?? 0n) > 0n && stream.rateNowWei === 0n && !stream.suspended)
     const vault = await readVault(chain)
     const balanceWei = await system.ethers.provider.getBalance(chain.book.contracts.StorageStreams.address)
     assert.equal(
