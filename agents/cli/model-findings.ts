@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { type Finding, fail, ok, warn } from './finding.ts'
-import { formatWei } from './format.ts'
+import { formatSeconds, formatWei } from './format.ts'
+
+/** A settlement that was due so often is stuck. */
+const LATE_TIMES = 3
 
 /** What a compute agent's /status says of its model and its money. */
 const servingSchema = z.object({
@@ -14,6 +17,9 @@ const servingSchema = z.object({
   }),
   activeRequests: z.number(),
   unsettledWei: z.union([z.number(), z.string()]).transform(BigInt),
+  /** Age of the oldest receipt that is not settled, and how old one should get. */
+  unsettledSec: z.number().default(0),
+  settleWithinSec: z.number().default(Number.POSITIVE_INFINITY),
   problems: z.array(z.string()),
 })
 
@@ -21,10 +27,16 @@ const servingSchema = z.object({
 export function modelFindings(status: unknown): Finding[] | undefined {
   const serving = servingSchema.safeParse(status)
   if (!serving.success) return undefined
-  const { model, activeRequests, unsettledWei } = serving.data
+  const { model, activeRequests, unsettledWei, unsettledSec, settleWithinSec } = serving.data
+  const found = `${activeRequests} under way; ${formatWei(unsettledWei)} served and not settled`
+  if (unsettledSec <= LATE_TIMES * settleWithinSec) return [modelFinding(model), ok('requests', found)]
   return [
     modelFinding(model),
-    ok('requests', `${activeRequests} under way; ${formatWei(unsettledWei)} served and not settled`),
+    warn(
+      'requests',
+      `${found}, the oldest of it for ${formatSeconds(unsettledSec)}`,
+      'look for "settlement would be refused" and settle-fees in the log: gas, stake, or accounts that cannot pay',
+    ),
   ]
 }
 

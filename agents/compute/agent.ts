@@ -13,6 +13,7 @@ import { createBilling } from './billing.ts'
 import { type computeEnv, voucherSpareSec, withModel } from './config.ts'
 import type { ComputeContext } from './context.ts'
 import { computeDuties } from './duties/all.ts'
+import { settleWithinSec } from './duties/settle-fees.ts'
 import { openFreeBook } from './free-book.ts'
 import { createGateKeeper } from './gate-keeper.ts'
 import { openHeldBook } from './held-book.ts'
@@ -112,7 +113,7 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
     problems: ({ chain, self, signal }) =>
       readProblems(chain, { self, publicUrl: config.PUBLIC_URL, model, signal }),
 
-    status({ runtime, admission, receipts }) {
+    status({ runtime, admission, receipts, chain }) {
       const state = runtime.state()
       const served = state.state === 'ready' ? runtime.current() : undefined
       return {
@@ -128,6 +129,8 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
         },
         activeRequests: admission.active(),
         unsettledWei: receipts.totalUnsettledWei(),
+        unsettledSec: ageSec(receipts.unsettledSinceMs()),
+        settleWithinSec: settleWithinSec(config, chain),
       }
     },
 
@@ -136,6 +139,11 @@ export function computeAgent(env: z.output<typeof computeEnv>): AgentOptions<Com
       await runtime.stop()
     },
   }
+}
+
+/** Seconds since then; 0 when there is no such moment. */
+function ageSec(sinceMs: number | undefined): number {
+  return sinceMs === undefined ? 0 : Math.max(0, Math.round((Date.now() - sinceMs) / 1000))
 }
 
 /** Starts a compute agent in this process. Errors: those of the kernel's `startAgent`, ADDRESS_BOOK_INVALID. */

@@ -42,6 +42,8 @@ export type ReceiptBook = {
    * not have all others settled at every block. Undefined when all are.
    */
   oldestUnsettledMs(): number | undefined
+  /** When the oldest of them was written, however often it was tried. */
+  unsettledSinceMs(): number | undefined
   /** Users with receipts in no settlement yet. */
   waitingUsers(): string[]
   /**
@@ -99,7 +101,13 @@ const STEPS = [
    CREATE INDEX compute_receipt_written ON compute_receipt (written_ms);`,
   `ALTER TABLE compute_settlement ADD COLUMN closed_ms INTEGER;
    UPDATE compute_settlement SET closed_ms = unixepoch() * 1000 WHERE state = 'closed';`,
+  // Receipts without a fee are in no settlement either, and there may be millions of them.
+  `CREATE INDEX compute_receipt_waiting ON compute_receipt (written_ms) WHERE settlement IS NULL AND fee_wei <> '0';`,
 ]
+/** Receipts with a fee in no settlement. The planner would rather look through all that cost nothing. */
+const WAITING =
+  "compute_receipt INDEXED BY compute_receipt_waiting WHERE settlement IS NULL AND fee_wei <> '0'"
+const WAITING_SINCE = `SELECT min(written_ms) AS oldest FROM ${WAITING}`
 
 /** Most receipts of one settlement: as many as the contract takes in answer to a demand. */
 export const RECEIPTS_PER_SETTLEMENT = 64
@@ -177,7 +185,7 @@ export function openReceiptBook(store: Store): ReceiptBook {
 
   function assign(tx: StoreTx): void {
     const rows = tx.all<{ chat_id: string; user: string; nonce: number }>(
-      "SELECT chat_id, user, nonce FROM compute_receipt WHERE settlement IS NULL AND fee_wei <> '0' ORDER BY user, nonce",
+      `SELECT chat_id, user, nonce FROM ${WAITING} ORDER BY user, nonce`,
     )
     const users = Map.groupBy(rows, ({ user }) => user)
     for (const [user, own] of users) {
@@ -210,6 +218,11 @@ export function openReceiptBook(store: Store): ReceiptBook {
     return tx.all('SELECT user, fee_wei FROM compute_receipt WHERE settlement = ?', settlementId)
   }
 
+  function oldestOf(...queries: string[]): number | undefined {
+    const oldest = queries.flatMap((query) => store.get<{ oldest: number | null }>(query)?.oldest ?? [])
+    return oldest.length === 0 ? undefined : Math.min(...oldest)
+  }
+
   const paid = (rows: readonly { user: string; fee_wei: string }[]) => {
     for (const row of rows) owe(row.user, -BigInt(row.fee_wei))
     return rows.length
@@ -231,33 +244,32 @@ export function openReceiptBook(store: Store): ReceiptBook {
     unsettledWei: (user) => unsettled.get(user) ?? 0n,
     totalUnsettledWei: () => [...unsettled.values()].reduce((sum, wei) => sum + wei, 0n),
 
-    oldestUnsettledMs() {
-      const oldest = [
-        "SELECT min(written_ms) AS oldest FROM compute_receipt WHERE settlement IS NULL AND fee_wei <> '0'",
+    oldestUnsettledMs: () =>
+      oldestOf(
+        WAITING_SINCE,
         `SELECT min(max(written_ms, postponed_ms)) AS oldest FROM compute_receipt
          JOIN compute_settlement ON compute_settlement.id = settlement WHERE state = 'open'`,
-      ].map((query) => store.get<{ oldest: number | null }>(query)?.oldest ?? Number.POSITIVE_INFINITY)
-      const first = Math.min(...oldest)
-      return Number.isFinite(first) ? first : undefined
-    },
+      ),
+
+    unsettledSinceMs: () =>
+      oldestOf(
+        WAITING_SINCE,
+        `SELECT min(written_ms) AS oldest FROM compute_receipt
+         JOIN compute_settlement ON compute_settlement.id = settlement WHERE state = 'open'`,
+      ),
 
     postpone(settlementId) {
       store.run('UPDATE compute_settlement SET postponed_ms = ? WHERE id = ?', Date.now(), settlementId)
     },
 
     waitingUsers: () =>
-      store
-        .all<{ user: string }>(
-          "SELECT DISTINCT user FROM compute_receipt WHERE settlement IS NULL AND fee_wei <> '0'",
-        )
-        .map(({ user }) => user),
+      store.all<{ user: string }>(`SELECT DISTINCT user FROM ${WAITING}`).map(({ user }) => user),
 
     closePassed: (user, nonce) =>
       paid(
         store.transaction((tx) => {
           const rows = tx.all<{ chat_id: string; nonce: number }>(
-            `SELECT chat_id, nonce FROM compute_receipt
-             WHERE settlement IS NULL AND fee_wei <> '0' AND user = ? AND nonce <= ? ORDER BY nonce`,
+            `SELECT chat_id, nonce FROM ${WAITING} AND user = ? AND nonce <= ? ORDER BY nonce`,
             ...[user, Number(nonce)],
           )
           return rows.length === 0 ? [] : shut(tx, open(tx, user, rows))

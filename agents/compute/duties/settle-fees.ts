@@ -25,19 +25,26 @@ const SENDING_SEC = 60n
 /** What cannot be settled is looked at again after this long. */
 const PAUSE_MS = 15_000
 
-/**
- * Whether it is time. Receipts wait no longer than a quarter of what the contract allows: until then the user cannot take
- * back what they cost, nor do prices change under them.
- */
+/** Whether it is time. */
 export function isSettlementDue(
-  { SETTLE_INTERVAL_SEC, SETTLE_AMOUNT_WEI }: ComputeConfig,
+  config: ComputeConfig,
   { receipts, chain }: Pick<ComputeContext, 'receipts' | 'chain'>,
 ): boolean {
   const sinceMs = receipts.oldestUnsettledMs()
   if (sinceMs === undefined) return false
-  const mostSec = Math.max(1, Math.floor(Number(chain.computeTerms.graceSec) / 4))
-  const isTime = Date.now() - sinceMs >= Math.min(SETTLE_INTERVAL_SEC, mostSec) * 1000
-  return isTime || receipts.totalUnsettledWei() >= SETTLE_AMOUNT_WEI
+  const isTime = Date.now() - sinceMs >= settleWithinSec(config, chain) * 1000
+  return isTime || receipts.totalUnsettledWei() >= config.SETTLE_AMOUNT_WEI
+}
+
+/**
+ * How long receipts wait: no longer than a quarter of what the contract allows. Until then the user cannot take back what they
+ * cost, nor do prices change under them.
+ */
+export function settleWithinSec(
+  { SETTLE_INTERVAL_SEC }: Pick<ComputeConfig, 'SETTLE_INTERVAL_SEC'>,
+  { computeTerms }: Pick<ComputeContext['chain'], 'computeTerms'>,
+): number {
+  return Math.min(SETTLE_INTERVAL_SEC, Math.max(1, Math.floor(Number(computeTerms.graceSec) / 4)))
 }
 
 /**

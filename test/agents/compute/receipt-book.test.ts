@@ -48,8 +48,21 @@ describe('receiptBook', () => {
     while (Date.now() <= end);
     book.postpone(open.id)
     assert.ok((book.oldestUnsettledMs() ?? 0) > writtenMs)
+    assert.equal(book.unsettledSinceMs(), writtenMs, 'its age is told all the same')
     book.close(open.id)
     assert.equal(book.oldestUnsettledMs(), undefined)
+    assert.equal(book.unsettledSinceMs(), undefined)
+  })
+
+  it('behavior: receipts that cost nothing wait for no settlement', async () => {
+    const book = newBook()
+    await book.add(response(ALICE, 0n), 0n)
+    assert.deepEqual(
+      [book.unsettledSinceMs(), book.oldestUnsettledMs(), book.waitingUsers(), book.openSettlements(50)],
+      [undefined, undefined, [], []],
+    )
+    await book.add(response(BOB), 0n)
+    assert.deepEqual([book.waitingUsers(), book.openSettlements(50).length], [[BOB], 1])
   })
 
   it('behavior: receipts given up are not billed, and the others are, once', async () => {
