@@ -6,12 +6,11 @@ import { foldsToNodes } from '../../sdk/protocol/merkle.ts'
 import { submissionDigest } from '../../sdk/protocol/submission.ts'
 import type { StorageParts } from './context.ts'
 import type { Proposal } from './custody-book.ts'
+import { chunksAtOnce } from './request.ts'
 import type { SubmissionView } from './submission-view.ts'
 
 /** Chunks of other providers that are on their way at the same time during one check. */
 const PARALLEL = 16
-/** Sectors of one shard that one request asks for. */
-const SECTORS_AT_ONCE = 8
 
 type Parts = Pick<StorageParts, 'chain' | 'config' | 'hasher' | 'erasure' | 'shards' | 'peers'> & {
   readonly self: string
@@ -118,8 +117,9 @@ export async function checkParity(
       signal,
     }
     const bytes: Uint8Array[] = []
-    for (let at = 0; at < sectors.length; at += SECTORS_AT_ONCE) {
-      bytes.push(...(await peers.chunks({ ...request, indexes: sectors.slice(at, at + SECTORS_AT_ONCE) })))
+    const atOnce = chunksAtOnce(view.shardHeight)
+    for (let at = 0; at < sectors.length; at += atOnce) {
+      bytes.push(...(await peers.chunks({ ...request, indexes: sectors.slice(at, at + atOnce) })))
     }
     return bytes
   }

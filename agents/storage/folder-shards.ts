@@ -94,19 +94,18 @@ export async function openFolderShards({
     kind: 'shard' | 'levels',
     ranges: readonly { start: number; length: number }[],
   ): Promise<Uint8Array[]> {
-    const parts: Uint8Array[] = []
     const handle = await openFile(record, kind)
-    try {
-      for (const { start, length } of ranges) {
-        const bytes = new Uint8Array(length)
-        for (let done = 0; done < length; ) {
-          const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
-          if (bytesRead === 0) throw damaged(record)
-          done += bytesRead
-        }
-        parts.push(bytes)
+    const readRange = async ({ start, length }: { start: number; length: number }): Promise<Uint8Array> => {
+      const bytes = new Uint8Array(length)
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await handle.read(bytes, done, length - done, start + done)
+        if (bytesRead === 0) throw damaged(record)
+        done += bytesRead
       }
-      return parts
+      return bytes
+    }
+    try {
+      return await Promise.all(ranges.map(readRange))
     } finally {
       await handle.close()
     }

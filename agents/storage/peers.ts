@@ -33,7 +33,7 @@ export type PeerChunks = Omit<PeerChunk, 'index'> & { readonly indexes: readonly
 export type Peers = {
   /** Fetches a chunk and checks it. Errors: PEER_UNREACHABLE, PEER_MISBEHAVED, ABORTED. */
   chunk(wanted: PeerChunk): Promise<Uint8Array>
-  /** Fetches up to 8 chunks in one request and checks each. Errors: those of `chunk`. */
+  /** Fetches some chunks in one request (`chunksAtOnce`) and checks each. Errors: those of `chunk`. */
   chunks(wanted: PeerChunks): Promise<Uint8Array[]>
 }
 

@@ -2,6 +2,9 @@ import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 
 const MAX_SHARDS = 80
+/** Chunks of one request, as `chunks/1,5,9`, and hashes of all their paths: in base64, these leave a quarter of what Node takes as headers. */
+const MAX_CHUNKS = 16
+const MAX_PATH_HASHES = 288
 
 /** Part of a shard that a request names: bytes [start, start + length) of `total`. */
 export type ByteRange = { readonly start: number; readonly length: number; readonly total: number }
@@ -30,6 +33,11 @@ export function parseCounts(text: unknown, name: string, most: number): number[]
   const items = typeof text === 'string' ? text.split(',') : [text]
   if (items.length <= most) return items.map((item) => parseCount(item, name))
   throw new ZerogError('BAD_REQUEST', `at most ${most} of ${name} at a time`)
+}
+
+/** Chunks that one request may name when each has a path of `depth` hashes. */
+export function chunksAtOnce(depth: number): number {
+  return Math.min(MAX_CHUNKS, Math.floor(MAX_PATH_HASHES / Math.max(1, depth)))
 }
 
 /** 32 bytes of hex, lower case. Throws BAD_HEX. */

@@ -6,6 +6,7 @@ import { bodyPieces } from './body-pieces.ts'
 import type { StorageContext } from './context.ts'
 import type { PermissionCheck } from './permission-check.ts'
 import {
+  chunksAtOnce,
   parseCount,
   parseCounts,
   parseHash,
@@ -18,8 +19,6 @@ import type { ShardInfo, ShardKey } from './shard-store.ts'
 import { checkTerms } from './sign-custody.ts'
 import type { SubmissionViews } from './submission-view.ts'
 
-/** Chunks of one request, as `chunks/1,5,9`: their paths must fit a header. */
-const MAX_CHUNKS = 8
 /** Chunks are at most this high: 4 MiB; and this high unless the reader says otherwise: 1 MiB. */
 const MAX_CHUNK_HEIGHT = 14
 const DEFAULT_CHUNK_HEIGHT = 12
@@ -155,7 +154,7 @@ export function addShardRoutes(
 
   server.get('/v1/shards/:txSeq/:index/chunks/:chunk', async (request: Request, reply: FastifyReply) => {
     const key = keyOf(request)
-    const chunks = parseCounts(request.params.chunk, 'chunk', MAX_CHUNKS)
+    const chunks = parseCounts(request.params.chunk, 'chunk', chunksAtOnce(0))
     const info = await readable(request, key)
     const shardHeight = Math.log2(info.bytes / SECTOR_BYTES)
     const height =
@@ -164,6 +163,9 @@ export function addShardRoutes(
         : parseCount(request.query.height, 'height')
     if (height > Math.min(MAX_CHUNK_HEIGHT, shardHeight)) {
       throw new ZerogError('BAD_REQUEST', `height is at most ${Math.min(MAX_CHUNK_HEIGHT, shardHeight)}`)
+    }
+    if (chunks.length > chunksAtOnce(shardHeight - height)) {
+      throw new ZerogError('BAD_REQUEST', 'the paths of these chunks together are too long')
     }
     if (chunks.length > 1 && chunks.length * 2 ** height > 2 ** MAX_CHUNK_HEIGHT) {
       throw new ZerogError('BAD_REQUEST', 'these chunks together are longer than the longest single one')
