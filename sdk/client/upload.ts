@@ -59,6 +59,11 @@ export type UploadResult = {
 
 /** Blocks that must be left for the seal itself. */
 const SEAL_ROOM_BLOCKS = 2n
+/**
+ * Windows of shards in bodies that are sent as they are read. Where each window is a request of its own they are as long as
+ * a request may be; shorter ones take less memory, and parity shards that are out of step use more of what is kept.
+ */
+const STREAM_WINDOW_BYTES = 256 * 1024
 
 /**
  * Stores a file: hashes it, pays once, spreads its shards over staked providers, collects their signatures and seals.
@@ -233,12 +238,16 @@ async function startPlacement(
     authorize,
   })
   const smallestChunk = Math.min(...found.candidates.map(({ chunkBytes }) => chunkBytes))
+  const longestWindow = options.transport?.canStream ? STREAM_WINDOW_BYTES : smallestChunk
   const engines = { erasure: await loadErasureEngine() }
   return createPlacement({
     txSeq,
     prepared,
     isNew: !paid.adopted,
-    reader: createShardReader(engines, source, { ...prepared, maxWindowBytes: smallestChunk }),
+    reader: createShardReader(engines, source, {
+      ...prepared,
+      maxWindowBytes: Math.min(smallestChunk, longestWindow),
+    }),
     ...found,
     limit: Math.floor(prepared.parityShards / Number(chain.terms.faultTolerance)),
     spare: Number(chain.terms.faultTolerance),
