@@ -15,6 +15,9 @@ export type CellFault = {
   readonly commitmentPath: Uint8Array
 }
 
+/** Which column a fault is in. */
+export type FaultPlace = Pick<CellFault, 'blobId' | 'column'>
+
 type FaultRow = {
   blob_id: string
   blob_index: number
@@ -38,32 +41,60 @@ const STEPS = [
      commitment_path BLOB NOT NULL,
      settled TEXT
    ) STRICT;`,
+  // Each column has attesters of its own.
+  `CREATE TABLE da_column_fault (
+     blob_id TEXT NOT NULL,
+     blob_index INTEGER NOT NULL,
+     position INTEGER NOT NULL,
+     cell BLOB NOT NULL,
+     proof BLOB NOT NULL,
+     path BLOB NOT NULL,
+     commitment BLOB NOT NULL,
+     commitment_path BLOB NOT NULL,
+     settled TEXT,
+     PRIMARY KEY (blob_id, position)
+   ) STRICT;
+   INSERT INTO da_column_fault SELECT * FROM da_cell_fault;
+   DROP TABLE da_cell_fault;`,
 ]
 
 export type CellFaults = ReturnType<typeof openCellFaults>
 
-/** Faulty leaves that came by, one for each blob: one convicts. They wait here for the dispute. */
+/** Faulty leaves that came by, one for each column of a blob: one convicts its attesters. They wait here for the dispute. */
 export function openCellFaults(store: Store) {
   store.migrate('da-faults', STEPS)
   return {
     put({ blobId, blobIndex, column, cell, proof, path, commitment, commitmentPath }: CellFault): void {
       store.run(
-        'INSERT OR IGNORE INTO da_cell_fault VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)',
+        'INSERT OR IGNORE INTO da_column_fault VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)',
         ...[blobId, blobIndex, column, cell, proof, path, commitment, commitmentPath],
       )
     },
 
-    open: (): CellFault[] =>
-      store.all<FaultRow>('SELECT * FROM da_cell_fault WHERE settled IS NULL ORDER BY rowid').map(toFault),
+    open: (): FaultPlace[] =>
+      store
+        .all<{ blob_id: string; position: number }>(
+          'SELECT blob_id, position FROM da_column_fault WHERE settled IS NULL ORDER BY rowid',
+        )
+        .map(({ blob_id, position }) => ({ blobId: blob_id, column: position })),
 
-    get(blobId: string): CellFault | undefined {
-      const row = store.get<FaultRow>('SELECT * FROM da_cell_fault WHERE blob_id = ?', blobId)
+    get({ blobId, column }: FaultPlace): CellFault | undefined {
+      const row = store.get<FaultRow>(
+        'SELECT * FROM da_column_fault WHERE blob_id = ? AND position = ?',
+        blobId,
+        column,
+      )
       return row && toFault(row)
     },
 
     /** No more to be done: convicted, or why it cannot be. */
-    settle(blobId: string, outcome: 'convicted' | ErrorCode): void {
-      store.run('UPDATE da_cell_fault SET settled = ? WHERE blob_id = ?', outcome, blobId)
+    settle({ blobId, column }: FaultPlace, outcome: 'convicted' | ErrorCode): void {
+      store.run(
+        'UPDATE da_column_fault SET settled = ? WHERE blob_id = ? AND position = ?',
+        outcome,
+        blobId,
+        column,
+      )
     },
   }
 }

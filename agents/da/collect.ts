@@ -22,6 +22,8 @@ export declare namespace collectAndConfirm {
     signed: SignedHeader
     encoded: EncodedPayload
     record: BlobRecord
+    /** Fires when what stands has to do. */
+    enough: AbortSignal
     /** Called when the chain has each stage. */
     onStage: (stage: 'soft' | 'final') => void
   }
@@ -30,13 +32,16 @@ export declare namespace collectAndConfirm {
 /** Tries after FINAL before a member that does not answer is left out. */
 const STRAGGLER_TRIES = 3
 const LOOK_MS = 250
+/** How often the chain is looked at once what is missing is late. */
+const LATE_LOOK_MS = 2000
+const LATE_MS = 20_000
 /** A confirmation needs a block or two to be mined. */
 const CONFIRM_MARGIN_BLOCKS = 2n
 
 /**
  * Sends every member its columns, collects signatures, and confirms: SOFT as soon as its quorum stands and FINAL is not at
  * hand, FINAL with its quorum, and once more for members that came later. Returns when FINAL stands and the rest had its
- * chance, or 'soft' when the time is over before FINAL; every signature is on disk first.
+ * chance, or 'soft' when the time is over before FINAL or `enough` says so; every signature is on disk first.
  *
  * Errors: DA_NOT_CONFIRMED when the time is over before SOFT, DA_CONVICTED, ABORTED.
  */
@@ -44,7 +49,7 @@ export async function collectAndConfirm(
   ctx: DaContext,
   options: collectAndConfirm.Options,
 ): Promise<'soft' | 'final'> {
-  const { dispersal, signed, encoded, onStage } = options
+  const { dispersal, signed, encoded, enough, onStage } = options
   const { blobId, header } = dispersal
   const { softColumns, finalColumns } = ctx.chain.daTerms
   const committee = await ctx.committees.at(header.epoch, { signal: ctx.signal })
@@ -117,6 +122,7 @@ export async function collectAndConfirm(
         continue
       }
       if (record.status === 'final' && committee.members.every(isLeftOut)) return 'final'
+      if (enough.aborted && (record.status === 'soft' || record.status === 'final')) return record.status
       const head = await read(ctx.provider.getBlockNumber(), { signal })
       if (BigInt(head) + CONFIRM_MARGIN_BLOCKS >= record.confirmBy) {
         if (record.status === 'soft' || record.status === 'final') return record.status
@@ -126,7 +132,8 @@ export async function collectAndConfirm(
           meta: { blobId, columns, softColumns, finalColumns, status: record.status },
         })
       }
-      await Promise.race([wake.promise, pause(LOOK_MS, signal)])
+      const isLate = softAt !== undefined && performance.now() - softAt > LATE_MS
+      await Promise.race([wake.promise, pause(isLate ? LATE_LOOK_MS : LOOK_MS, signal)])
       record = record.status === 'final' ? record : await freshRecord(ctx, blobId)
     }
   } finally {

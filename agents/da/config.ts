@@ -27,7 +27,7 @@ export const daEnv = kernelEnv.extend({
     .describe('Payloads dispersed at the same time; more are refused with 503 DA_BUSY'),
   DA_BYTES_IN_FLIGHT: envInteger(1)
     .default(64 * MIB)
-    .describe('Payload bytes dispersed at the same time; memory is about four times as much'),
+    .describe('Payload bytes dispersed at the same time; memory is about six times as much'),
   DA_UNPAID_PER_PUBLISHER: envInteger(0)
     .default(2)
     .describe('Payloads encoded for one account that it has not paid for yet'),

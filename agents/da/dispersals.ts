@@ -13,6 +13,7 @@ import { collectAndConfirm } from './collect.ts'
 import { type DaContext, periodOf } from './context.ts'
 import type { Dispersal, UsedPermission } from './dispersal-journal.ts'
 import { type EncodedPayload, encodePayload } from './encode-payload.ts'
+import { createParking } from './parking.ts'
 import { payBlob } from './pay-blob.ts'
 
 /** Which quorum a publisher waits for. */
@@ -37,11 +38,15 @@ export type Timings = Partial<Record<'encode' | 'pay' | 'disperse' | 'soft' | 'f
 
 export type Dispersals = ReturnType<typeof createDispersals>
 
+type Running = { readonly startedAt: number; readonly waitMs: number; readonly release: () => void }
+
 /** Blocks between a header and its submission for which its retention is still long enough. */
 const SUBMIT_MARGIN_BLOCKS = 8
 /** How long an encoded blob is kept in memory for its publisher to pay; later it is encoded again. */
 const PUBLISHER_WAIT_MS = 30_000
 const KEPT_TIMINGS = 256
+/** Blobs that may wait for FINAL beside each that is in hand. */
+const PARKED_PER_PLACE = 8
 
 /**
  * The blobs that this disperser has in hand. Each goes through encoded, header bound and journalled, signed, paid,
@@ -52,6 +57,10 @@ export function createDispersals(ctx: DaContext) {
   const running = new Map<string, Promise<void>>()
   const waiters = new Map<string, Record<Until, PromiseWithResolvers<void>>>()
   const timings = new Map<string, Timings>()
+  const parking = createParking({
+    mostBlobs: PARKED_PER_PLACE * ctx.config.DA_BLOBS_IN_FLIGHT,
+    mostBytes: ctx.config.DA_BYTES_IN_FLIGHT / 2,
+  })
   let reservedBlobs = 0
   let reservedBytes = 0
 
@@ -98,10 +107,9 @@ export function createDispersals(ctx: DaContext) {
       ctx.crashPoint('after-header')
       encodedBlobs.set(blobId, encoded)
       waiters.set(blobId, { soft: quietly(), final: quietly() })
-      void run(blobId, { startedAt, waitMs: PUBLISHER_WAIT_MS }).finally(() => {
-        giveBack()
-        encodedBlobs.delete(blobId)
-      })
+      void run(blobId, { startedAt, waitMs: PUBLISHER_WAIT_MS, release: giveBack }).finally(() =>
+        encodedBlobs.delete(blobId),
+      )
       return { ...signed, blobId, feeWei }
     } catch (error) {
       giveBack()
@@ -154,23 +162,31 @@ export function createDispersals(ctx: DaContext) {
     return readFee(ctx.chain, { blobCount, retentionPeriods }, { signal: ctx.signal })
   }
 
-  /** Works on a journalled blob until it is done or has to wait for its publisher. One at a time for each blob. */
-  function run(blobId: string, { startedAt = performance.now(), waitMs = 0 } = {}): Promise<void> {
+  /**
+   * Works on a journalled blob until it is done or has to wait for its publisher. One at a time for each blob. `release` gives
+   * its room back as soon as it needs none: what waits for FINAL must not keep others from SOFT.
+   */
+  function run(
+    blobId: string,
+    { startedAt = performance.now(), waitMs = 0, release }: Partial<Running> & Pick<Running, 'release'>,
+  ): Promise<void> {
     const known = running.get(blobId)
-    if (known) return known
     const dispersal = ctx.journal.get(blobId)
-    if (dispersal?.state !== 'open') return Promise.resolve()
-    const work = advance(dispersal, { startedAt, waitMs })
+    if (known || dispersal?.state !== 'open') {
+      release()
+      return known ?? Promise.resolve()
+    }
+    const work = advance(dispersal, { startedAt, waitMs, release })
       .catch((error) => fail(dispersal, error))
-      .finally(() => running.delete(blobId))
+      .finally(() => {
+        running.delete(blobId)
+        release()
+      })
     running.set(blobId, work)
     return work
   }
 
-  async function advance(
-    dispersal: Dispersal,
-    { startedAt, waitMs }: { startedAt: number; waitMs: number },
-  ): Promise<void> {
+  async function advance(dispersal: Dispersal, { startedAt, waitMs, release }: Running): Promise<void> {
     const { blobId, header } = dispersal
     const mark = (step: keyof Timings) =>
       remember(blobId, { [step]: Math.round(performance.now() - startedAt) })
@@ -188,14 +204,18 @@ export function createDispersals(ctx: DaContext) {
     mark('pay')
     ctx.crashPoint('after-pay')
     const encoded = await encodedOf(blobId)
+    const place = parking.place(header.payloadBytes)
     const outcome = await collectAndConfirm(ctx, {
       ...{ dispersal, signed, encoded, record },
+      enough: place.signal,
       onStage: (stage) => {
         mark(stage)
+        release()
+        place.park()
         waiters.get(blobId)?.soft.resolve()
         if (stage === 'final') waiters.get(blobId)?.final.resolve()
       },
-    })
+    }).finally(place.leave)
     await ctx.journal.close(blobId)
     ctx.daMetrics.published.inc({ outcome })
     if (outcome === 'soft')

@@ -27,10 +27,7 @@ export const disperse: Duty<Open, DaService> = {
       if (errorCode(error) === 'DA_BUSY') return
       throw error
     }
-    try {
-      await dispersals.run(blobId)
-    } finally {
-      release()
-    }
+    // Not waited for: other duties of this node need the place among its jobs more.
+    void dispersals.run(blobId, { release })
   },
 }

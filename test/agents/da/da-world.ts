@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { JsonRpcProvider, Network, type Wallet } from 'ethers'
+import { JsonRpcProvider, keccak256, Network, type Wallet } from 'ethers'
 import { startDaAgent } from '../../../agents/da/agent.ts'
+import { deriveBlsKey } from '../../../agents/da/bls-key.ts'
+import { g2Point } from '../../../agents/da/bls-points.ts'
 import { daEnv } from '../../../agents/da/config.ts'
 import { loadConfig } from '../../../agents/kernel/config.ts'
 import { deployAll } from '../../../deploy/deploy-all.ts'
@@ -12,11 +14,14 @@ import { toJson } from '../../../deploy/write-file.ts'
 import { parseAddressBook } from '../../../sdk/chain/address-book.ts'
 import { type ChainCall, chainCall } from '../../../sdk/chain/chain-call.ts'
 import { connectChain } from '../../../sdk/chain/connect.ts'
+import { registerMemberCall } from '../../../sdk/chain/da-calls.ts'
 import { connectDa, DA_SERVICE, type DaChain } from '../../../sdk/chain/da-chain.ts'
 import { readActiveEpoch } from '../../../sdk/chain/da-committee.ts'
 import { registerCall } from '../../../sdk/chain/operators.ts'
 import { sendCall, signerSender } from '../../../sdk/chain/send.ts'
 import { allocateCall, delegateCall, stakeCall } from '../../../sdk/chain/staking.ts'
+import { blsKeyDigest, committeeDomain } from '../../../sdk/protocol/da-typed-data.ts'
+import { fromHex } from '../../../sdk/protocol/hex.ts'
 import { startAnvil } from '../../support/anvil.ts'
 import { at } from '../../support/content.ts'
 import { freePort, type RunningProcess, startProcess } from '../../support/processes.ts'
@@ -232,4 +237,19 @@ export async function startDaWorld({
       await redis.stop()
     },
   }
+}
+
+/** Takes a slot in the committee for a staked operator that runs no agent. */
+export async function joinByHand(
+  { chain, send }: Pick<DaWorld, 'chain' | 'send'>,
+  wallet: Wallet,
+): Promise<void> {
+  const { DaCommittee } = chain.da.addresses
+  const bls = deriveBlsKey(wallet.privateKey)
+  const digest = blsKeyDigest(committeeDomain(chain.chainId, DaCommittee), {
+    operator: wallet.address,
+    keyHash: keccak256(bls.publicKeyPoint),
+  })
+  const proofOfPossession = g2Point(bls.sign(fromHex(digest)))
+  await send(wallet, registerMemberCall(chain, { publicKey: bls.publicKeyPoint, proofOfPossession }))
 }
