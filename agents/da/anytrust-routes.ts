@@ -8,6 +8,8 @@ import { drainBody, readBody, workForReply } from './rollup-body.ts'
 
 /** Longest JSON-RPC call: hex of a message of 5 MiB, and room around it; longer messages come in chunks. */
 const RPC_BYTES = 11 * 1024 * 1024
+/** The same where nobody may store. */
+const SMALL_RPC_BYTES = 64 * 1024
 const SHORT_CACHE = 'public, max-age=1'
 const LONG_CACHE = 'public, max-age=2419200, immutable'
 
@@ -22,7 +24,8 @@ export function addAnyTrustRoutes(
   ctx: RollupContext,
   parts: createAnyTrustRpc.Parts,
 ): void {
-  const { calls, reads, signal } = ctx
+  const { calls, config, reads, signal } = ctx
+  const maxBytes = config.ANYTRUST_BATCH_POSTERS.length > 0 ? RPC_BYTES : SMALL_RPC_BYTES
   const call = createAnyTrustRpc(ctx, parts)
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
@@ -56,14 +59,14 @@ export function addAnyTrustRoutes(
 
   server.post('/', async (request: FastifyRequest, reply: FastifyReply) => {
     try {
-      const { bytes, lease } = await readBody(request, { maxBytes: RPC_BYTES, budget: calls, signal })
+      const { bytes, lease } = await readBody(request, { maxBytes, budget: calls, signal })
       try {
         return await reply.send(await call(parseJson(bytes)))
       } finally {
         lease.release()
       }
     } catch (error) {
-      await drainBody(request, reply, { maxBytes: RPC_BYTES, signal })
+      await drainBody(request, reply, { maxBytes, signal })
       throw error
     }
   })

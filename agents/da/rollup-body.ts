@@ -28,7 +28,7 @@ export async function readBody(
   const declared = request.headers['content-length']
   const declaredBytes = declared === undefined ? undefined : Number(declared)
   if (declaredBytes !== undefined && declaredBytes > maxBytes) throw tooLarge(maxBytes)
-  const lease = await budget.take(declaredBytes ?? maxBytes, whileConnected(request, signal))
+  const lease = await takeWhileConnected(budget, declaredBytes ?? maxBytes, { request, signal })
   try {
     const pieces: Uint8Array[] = []
     let bytes = 0
@@ -75,7 +75,7 @@ export async function workForReply<T>(
   { reply, signal }: { reply: FastifyReply; signal: AbortSignal },
   work: () => Promise<T>,
 ): Promise<T> {
-  const lease = await places.take(1, whileConnected(reply.request, signal))
+  const lease = await takeWhileConnected(places, 1, { request: reply.request, signal })
   try {
     return await work()
   } finally {
@@ -90,11 +90,22 @@ export async function workForReply<T>(
   }
 }
 
-/** A signal that also fires when the sender goes away. */
-function whileConnected(request: FastifyRequest, signal: AbortSignal): AbortSignal {
+/** Waits for a budget until the sender goes away. Errors: ABORTED. */
+async function takeWhileConnected(
+  budget: Budget,
+  amount: number,
+  { request, signal }: { request: FastifyRequest; signal: AbortSignal },
+): Promise<Lease> {
+  const { socket } = request.raw
   const gone = new AbortController()
-  request.raw.socket.once('close', () => gone.abort())
-  return AbortSignal.any([signal, gone.signal])
+  const onClose = (): void => gone.abort()
+  socket.once('close', onClose)
+  try {
+    return await budget.take(amount, AbortSignal.any([signal, gone.signal]))
+  } finally {
+    // The connection may serve thousands of requests.
+    socket.off('close', onClose)
+  }
 }
 
 async function* piecesOf({ raw }: FastifyRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
+import { finished } from 'node:stream/promises'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { concat, getBytes, hexlify, keccak256, randomBytes } from 'ethers'
 import { MAX_PAYLOAD_BYTES } from '../../../sdk/protocol/blob.ts'
@@ -81,6 +83,31 @@ describe('alt-DA routes', () => {
       const commitment = await hexOf(await put('/put', payload))
       const read = new Uint8Array(await (await get(commitment)).arrayBuffer())
       assert.ok(Buffer.from(read).equals(payload))
+    }
+  })
+
+  it('a connection that serves many requests gathers nothing', async () => {
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => warnings.push(name)
+    process.on('warning', onWarning)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const blobId = rollup.network.add(randomBytes(10))
+    try {
+      for (let i = 0; i < 30; i++) {
+        const answer = await new Promise<IncomingMessage>((resolve, reject) =>
+          request(`${rollup.url}/get/${generic(blobId)}`, { agent }, resolve)
+            .on('error', reject)
+            .end(),
+        )
+        assert.equal(answer.statusCode, 200)
+        await finished(answer.resume())
+      }
+      // Warnings come with the next tick.
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(warnings, [])
+    } finally {
+      agent.destroy()
+      process.off('warning', onWarning)
     }
   })
 
