@@ -81,10 +81,9 @@ export function daAgent(config: DaConfig): AgentOptions<DaService> {
       readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }),
 
     status({ columns, dispersals, index, journal }) {
-      const records = columns.records()
       return {
         blobs: index.blobCount(),
-        columns: { kept: records.length, damaged: records.filter(({ damaged }) => damaged).length },
+        columns: columns.counts(),
         usedBytes: columns.usedBytes(),
         capacityBytes: columns.capacityBytes,
         dispersals: journal.open().map(({ blobId, pays }) => ({

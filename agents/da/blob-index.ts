@@ -204,9 +204,13 @@ export function openBlobIndex(store: Store) {
         Number(period),
       ),
 
-    /** Confirmed blobs that are kept in `period`: not expired. */
-    live: (period: bigint) =>
-      many('b.expires_at > ?', Number(period)).filter(({ stage }) => stage === 'soft' || stage === 'final'),
+    /** A page of the confirmed blobs after number `after` that are kept in `period`: not expired. */
+    live: (period: bigint, after: number) =>
+      many(
+        `b.number > ? AND b.expires_at > ? AND ${CONFIRMED} ORDER BY b.number LIMIT ${PAGE}`,
+        after,
+        Number(period),
+      ),
 
     /**
      * A page of the confirmed blobs after number `after` that expire in `period` or before, are not claimed, and have lasted for

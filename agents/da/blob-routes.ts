@@ -19,7 +19,7 @@ import { createBudget } from './budget.ts'
 import { countBits, isSame } from './committees.ts'
 import type { Published } from './dispersals.ts'
 import { createDoor, type Visit } from './door.ts'
-import { isGone, readPayload } from './read-payload.ts'
+import { headNow, isGone, readPayload } from './read-payload.ts'
 import { parseBlobId, parsePeriods } from './request.ts'
 import { workForReply } from './rollup-body.ts'
 import type { DaService } from './service.ts'
@@ -169,7 +169,7 @@ export function addBlobRoutes(server: HttpServer, ctx: DaService): void {
     const dispersal = ctx.journal.get(blobId)
     const header = blob?.header ?? dispersal?.header
     if (!header) throw new ZerogError('DA_UNKNOWN_BLOB')
-    const head = await read(ctx.provider.getBlockNumber(), { signal: ctx.signal })
+    const head = await headNow(ctx, ctx.signal)
     const held = ctx.columns.records(blobId).filter(({ damaged }) => !damaged)
     const timingsMs = dispersals.timingsOf(blobId)
     const signature = await signatureOf(blobId)

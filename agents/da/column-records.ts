@@ -1,4 +1,9 @@
-import { headerToJson, parseHeader, type SignedHeader } from '../../sdk/protocol/blob-header.ts'
+import {
+  type BlobHeader,
+  headerToJson,
+  parseHeader,
+  type SignedHeader,
+} from '../../sdk/protocol/blob-header.ts'
 import { COMMITMENT_BYTES } from '../../sdk/protocol/cell-layout.ts'
 import type { Store } from '../kernel/store.ts'
 
@@ -37,11 +42,31 @@ const STEPS = [
 /** Records of the column store; a file without one is garbage. */
 export function openColumnRecords(store: Store) {
   store.migrate('da-columns', STEPS)
+  const bytesOf = (where: string, ...params: string[]): number =>
+    store.get<{ bytes: number }>(
+      `SELECT coalesce(sum(bytes), 0) AS bytes FROM da_held_column WHERE ${where}`,
+      ...params,
+    )?.bytes ?? 0
+  // Added up once: a node keeps millions of columns, and asks at every blob that it is offered.
+  let usedBytes = bytesOf('1')
+
   return {
-    putBlob({ blobId, header, signature, commitments }: HeldBlob): void {
+    /** Records a blob and columns of it, whole and checked at this moment. */
+    put(
+      { blobId, header, signature, commitments }: HeldBlob,
+      columns: readonly { column: number; bytes: number }[],
+      nowSec: number,
+    ): void {
       const json = JSON.stringify(headerToJson(header))
       const flat = Buffer.concat(commitments)
-      store.run('INSERT OR REPLACE INTO da_held_blob VALUES (?, ?, ?, ?)', blobId, json, signature, flat)
+      const addedBytes = store.transaction(() => {
+        const before = bytesOf('blob_id = ?', blobId)
+        store.run('INSERT OR REPLACE INTO da_held_blob VALUES (?, ?, ?, ?)', blobId, json, signature, flat)
+        const row = 'INSERT OR REPLACE INTO da_held_column VALUES (?, ?, ?, 0, ?)'
+        for (const { column, bytes } of columns) store.run(row, blobId, column, bytes, nowSec)
+        return bytesOf('blob_id = ?', blobId) - before
+      })
+      usedBytes += addedBytes
     },
 
     blob(blobId: string): HeldBlob | undefined {
@@ -49,14 +74,18 @@ export function openColumnRecords(store: Store) {
       return row && toBlob(row)
     },
 
+    header(blobId: string): BlobHeader | undefined {
+      const row = store.get<{ header: string }>('SELECT header FROM da_held_blob WHERE blob_id = ?', blobId)
+      return row && parseHeader(JSON.parse(row.header))
+    },
+
     blobIds: (): string[] =>
       store.all<{ blob_id: string }>('SELECT blob_id FROM da_held_blob').map((row) => row.blob_id),
 
-    columns: (blobId?: string): ColumnRecord[] =>
-      (blobId === undefined
-        ? store.all<ColumnRow>('SELECT * FROM da_held_column ORDER BY blob_id, position')
-        : store.all<ColumnRow>('SELECT * FROM da_held_column WHERE blob_id = ? ORDER BY position', blobId)
-      ).map(toColumn),
+    columns: (blobId: string): ColumnRecord[] =>
+      store
+        .all<ColumnRow>('SELECT * FROM da_held_column WHERE blob_id = ? ORDER BY position', blobId)
+        .map(toColumn),
 
     column(blobId: string, column: number): ColumnRecord | undefined {
       const row = store.get<ColumnRow>(
@@ -65,10 +94,6 @@ export function openColumnRecords(store: Store) {
         column,
       )
       return row && toColumn(row)
-    },
-
-    putColumn({ blobId, column, bytes }: Omit<ColumnRecord, 'damaged'>, nowSec: number): void {
-      store.run('INSERT OR REPLACE INTO da_held_column VALUES (?, ?, ?, 0, ?)', blobId, column, bytes, nowSec)
     },
 
     markDamaged(blobId: string, column: number): void {
@@ -92,14 +117,23 @@ export function openColumnRecords(store: Store) {
       return row && toColumn(row)
     },
 
-    usedBytes: (): number =>
-      store.get<{ bytes: number }>('SELECT coalesce(sum(bytes), 0) AS bytes FROM da_held_column')?.bytes ?? 0,
+    usedBytes: (): number => usedBytes,
+
+    counts(): { kept: number; damaged: number } {
+      const row = store.get<{ kept: number; damaged: number }>(
+        'SELECT count(*) AS kept, coalesce(sum(damaged), 0) AS damaged FROM da_held_column',
+      )
+      return { kept: row?.kept ?? 0, damaged: row?.damaged ?? 0 }
+    },
 
     remove(blobId: string): void {
-      store.transaction(() => {
+      const freedBytes = store.transaction(() => {
+        const bytes = bytesOf('blob_id = ?', blobId)
         store.run('DELETE FROM da_held_column WHERE blob_id = ?', blobId)
         store.run('DELETE FROM da_held_blob WHERE blob_id = ?', blobId)
+        return bytes
       })
+      usedBytes -= freedBytes
     },
   }
 }

@@ -1,5 +1,4 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { read } from '../../sdk/chain/read.ts'
 import { blobIdOf, type SignedHeader } from '../../sdk/protocol/blob-header.ts'
 import { encodeColumn } from '../../sdk/protocol/column.ts'
 import { isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
@@ -9,7 +8,7 @@ import { type Admission, admit, attest, counted } from './attest.ts'
 import { offerBytes, readOfferBody, readOfferHeader } from './blob-offer.ts'
 import { type BodyReader, readBody } from './body-reader.ts'
 import { createDoor } from './door.ts'
-import { isGone } from './read-payload.ts'
+import { headNow, isGone } from './read-payload.ts'
 import { parseBlobId, parseColumn } from './request.ts'
 import type { DaService } from './service.ts'
 
@@ -113,7 +112,7 @@ export function addColumnRoutes(server: HttpServer, ctx: DaService): void {
   async function checkKept(blobId: string): Promise<void> {
     const header = ctx.index.blob(blobId)?.header ?? columns.blob(blobId)?.header
     if (!header) throw new ZerogError('DA_UNKNOWN_BLOB')
-    const head = await read(ctx.provider.getBlockNumber(), { signal: ctx.signal })
+    const head = await headNow(ctx, ctx.signal)
     if (isGone(ctx, header, head)) throw new ZerogError('DA_EXPIRED')
   }
 }

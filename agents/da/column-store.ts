@@ -66,7 +66,9 @@ export async function openColumnStore({
     usedBytes: () => records.usedBytes() + reservedBytes,
     blob: records.blob,
     blobIds: records.blobIds,
+    header: records.header,
     records: records.columns,
+    counts: records.counts,
     leastChecked: records.leastChecked,
 
     /** Whether the column is here and was whole when last looked at. */
@@ -75,9 +77,11 @@ export async function openColumnStore({
     /** Keeps columns of a blob, verified by the caller. Durable when it resolves. Throws DISK_FULL. */
     async put(blob: HeldBlob, columns: readonly Column[]): Promise<void> {
       const files = columns.map((column) => ({ column: column.column, file: encodeColumn(column) }))
-      const neededBytes = files.reduce((sum, { file }) => sum + file.length, 0)
+      // What is put anew takes the room that it had: a node that is full can still repair what it keeps.
+      const known = (column: number) => records.column(blob.blobId, column)?.bytes ?? 0
+      const neededBytes = files.reduce((sum, { column, file }) => sum + file.length - known(column), 0)
       const freeBytes = capacityBytes - records.usedBytes() - reservedBytes
-      if (neededBytes > freeBytes)
+      if (neededBytes > Math.max(0, freeBytes))
         throw new ZerogError('DISK_FULL', 'the node has no capacity left for this blob', {
           meta: { freeBytes: Math.max(0, freeBytes), neededBytes },
         })
@@ -85,11 +89,8 @@ export async function openColumnStore({
       try {
         await makeFolder(folderOf(blob.blobId))
         for (const { column, file } of files) await writeDurably(fileOf(blob.blobId, column), file)
-        store.transaction(() => {
-          records.putBlob(blob)
-          for (const { column, file } of files)
-            records.putColumn({ blobId: blob.blobId, column, bytes: file.length }, nowSec())
-        })
+        const sizes = files.map(({ column, file }) => ({ column, bytes: file.length }))
+        records.put(blob, sizes, nowSec())
       } finally {
         reservedBytes -= neededBytes
       }

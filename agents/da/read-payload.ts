@@ -7,6 +7,8 @@ import { bytesEqual } from '../../sdk/protocol/hex.ts'
 import { type DaContext, periodOf } from './context.ts'
 import { gatherColumns, placeOf, recoverBlobs } from './gather.ts'
 
+const HEAD_TIMEOUT_MS = 2000
+
 /**
  * The payload of a blob, from any 64 columns: every cell verified, the blobs committed to anew, the encoding canonical, the
  * hash the header's.
@@ -16,10 +18,10 @@ import { gatherColumns, placeOf, recoverBlobs } from './gather.ts'
 export async function readPayload(ctx: DaContext, blobId: string, signal: AbortSignal): Promise<Uint8Array> {
   const blob = ctx.index.blob(blobId)
   if (!blob) throw new ZerogError('DA_UNKNOWN_BLOB')
-  const head = await read(ctx.provider.getBlockNumber(), { signal })
+  const head = await headNow(ctx, signal)
   if (isGone(ctx, blob.header, head)) throw new ZerogError('DA_EXPIRED')
   const place = await placeOf(ctx, blob, signal)
-  const columns = await gatherColumns(ctx, place, signal)
+  const columns = await gatherColumns(ctx, place, { signal, wants: 'data' })
   const blobs = await dataOf(ctx, columns, { blobCount: blob.header.blobCount, signal })
   for (const [blobIndex, bytes] of blobs.entries()) {
     const commitment = await ctx.kzg.commit(bytes, signal)
@@ -28,6 +30,16 @@ export async function readPayload(ctx: DaContext, blobId: string, signal: AbortS
       throw new ZerogError('INTERNAL', 'verified cells do not commit to what they were verified against')
   }
   return decodePayload(ctx.hasher, blobs, blob.header)
+}
+
+/** The head; while the RPC does not answer, the last block read: what is kept here is served without it. */
+export async function headNow({ provider, index }: DaContext, signal: AbortSignal): Promise<number> {
+  try {
+    return await read(provider.getBlockNumber(), { signal, timeoutMs: HEAD_TIMEOUT_MS })
+  } catch (error) {
+    if (signal.aborted || index.appliedTo() < 0) throw error
+    return index.appliedTo()
+  }
 }
 
 /** Whether nodes may have deleted a blob: its retention and the time for disputes are over. */

@@ -1,3 +1,4 @@
+import type { Column } from '../../sdk/protocol/column.ts'
 import type { IndexedBlob } from './blob-index.ts'
 import type { ColumnStore } from './column-store.ts'
 import type { DaContext } from './context.ts'
@@ -7,7 +8,10 @@ import { readSubmittedHeader } from './submitted-header.ts'
 /** Submitted through another contract: the chain has checked it and does not show it. */
 const UNKNOWN_SIGNATURE = '0x'
 
-const running = new WeakMap<ColumnStore, Map<string, Promise<void>>>()
+/** Columns as they were rebuilt, and why they could not be kept. */
+type Restored = { readonly columns: readonly Column[]; readonly failure?: unknown }
+
+const running = new WeakMap<ColumnStore, Map<string, Promise<Restored>>>()
 
 /**
  * Brings columns of a blob back to disk, rebuilt from 64 others, together with whatever else of the blob is found damaged:
@@ -20,23 +24,42 @@ export async function restoreColumns(
   blob: IndexedBlob,
   columns: readonly number[],
 ): Promise<void> {
-  const byBlob = running.get(ctx.columns) ?? new Map<string, Promise<void>>()
-  running.set(ctx.columns, byBlob)
   for (;;) {
     const missing = columns.filter((column) => !ctx.columns.has(blob.blobId, column))
     if (missing.length === 0) return
-    const before = byBlob.get(blob.blobId)
-    if (before) {
-      await before
-      continue
-    }
-    const work = restore(ctx, blob, missing).finally(() => byBlob.delete(blob.blobId))
-    byBlob.set(blob.blobId, work)
-    await work
+    const { failure } = await restoring(ctx, blob, missing)
+    if (failure !== undefined) throw failure
   }
 }
 
-async function restore(ctx: DaContext, blob: IndexedBlob, columns: readonly number[]): Promise<void> {
+/**
+ * A column of a blob: kept here, else rebuilt and brought back to disk. A disk that cannot take it keeps nobody from using it.
+ * Errors: DA_TOO_FEW_COLUMNS, DA_CELL_INVALID, ABORTED.
+ */
+export async function restoredColumn(ctx: DaContext, blob: IndexedBlob, column: number): Promise<Column> {
+  for (;;) {
+    const own = await ctx.columns.read(blob.blobId, column)
+    if (own) return own
+    const { columns, failure } = await restoring(ctx, blob, [column])
+    if (failure !== undefined)
+      ctx.log.error({ blobId: blob.blobId, column, err: failure }, 'a rebuilt column cannot be kept')
+    const rebuilt = columns.find((candidate) => candidate.column === column)
+    if (rebuilt) return rebuilt
+  }
+}
+
+/** The work that is under way for the blob, else a new one for these columns. */
+function restoring(ctx: DaContext, blob: IndexedBlob, columns: readonly number[]): Promise<Restored> {
+  const byBlob = running.get(ctx.columns) ?? new Map<string, Promise<Restored>>()
+  running.set(ctx.columns, byBlob)
+  const before = byBlob.get(blob.blobId)
+  if (before) return before
+  const work = restore(ctx, blob, columns).finally(() => byBlob.delete(blob.blobId))
+  byBlob.set(blob.blobId, work)
+  return work
+}
+
+async function restore(ctx: DaContext, blob: IndexedBlob, columns: readonly number[]): Promise<Restored> {
   const { blobId } = blob
   const { signal } = ctx
   for (const record of ctx.columns.records(blobId)) if (!record.damaged) await ctx.columns.check(record)
@@ -48,7 +71,12 @@ async function restore(ctx: DaContext, blob: IndexedBlob, columns: readonly numb
     ctx.columns.blob(blobId)?.signature ??
     (await readSubmittedHeader(ctx.chain, blob, { signal }))?.signature ??
     UNKNOWN_SIGNATURE
-  await ctx.columns.put({ ...place, signature }, rebuilt)
+  try {
+    await ctx.columns.put({ ...place, signature }, rebuilt)
+  } catch (failure) {
+    return { columns: rebuilt, failure }
+  }
   ctx.daMetrics.repaired.inc(rebuilt.length)
   ctx.log.info({ blobId, columns: rebuilt.length }, 'columns rebuilt')
+  return { columns: rebuilt }
 }

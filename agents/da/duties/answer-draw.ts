@@ -8,7 +8,7 @@ import { submitCaughtUp } from '../catch-up.ts'
 import { isSame } from '../committees.ts'
 import { type DaContext, windowsAt } from '../context.ts'
 import { type Draw, drawsOf } from '../draws.ts'
-import { restoreColumns } from '../restore-columns.ts'
+import { restoredColumn } from '../restore-columns.ts'
 
 type Answer = Draw & { answerCloses: bigint; isAttester: boolean }
 
@@ -24,16 +24,17 @@ export const answerDraw: Duty<Answer, DaContext> = {
     const draws = await drawsOf(ctx, period)
     if (draws.length === 0) return []
     const options = { blockTag: ctx.head.number, signal: ctx.signal }
-    const due: Answer[] = []
     const active = await ctx.committees.active({ signal: ctx.signal })
-    for (const draw of draws) {
-      const isAttester = isSame(draw.attester, ctx.self)
-      const isHolder = isSame(active?.holders[draw.column]?.operator ?? '', ctx.self)
-      if (!isAttester && !(isHolder && (await isOut(ctx, draw.attester)))) continue
-      if (await readIsDaDrawResolved(ctx.chain, draw, options)) continue
-      due.push({ ...draw, answerCloses, isAttester })
-    }
-    return due
+    const due = await Promise.all(
+      draws.map(async (draw): Promise<Answer[]> => {
+        const isAttester = isSame(draw.attester, ctx.self)
+        const isHolder = isSame(active?.holders[draw.column]?.operator ?? '', ctx.self)
+        if (!isAttester && !(isHolder && (await isOut(ctx, draw.attester)))) return []
+        if (await readIsDaDrawResolved(ctx.chain, draw, options)) return []
+        return [{ ...draw, answerCloses, isAttester }]
+      }),
+    )
+    return due.flat()
   },
 
   id: answerId,
@@ -74,9 +75,7 @@ async function columnOf(ctx: DaContext, { blobId, column }: Answer): Promise<Col
   ctx.log.warn({ blobId, column }, 'the column is rebuilt from others')
   const blob = ctx.index.blob(blobId)
   if (!blob) throw new ZerogError('DA_UNKNOWN_BLOB')
-  await restoreColumns(ctx, blob, [column])
-  const rebuilt = await ctx.columns.read(blobId, column)
-  if (!rebuilt) throw new ZerogError('DA_TOO_FEW_COLUMNS', 'the rebuilt column is damaged again')
+  const rebuilt = await restoredColumn(ctx, blob, column)
   ctx.daMetrics.answeredFromPeers.inc()
   return rebuilt
 }

@@ -1,7 +1,10 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { readBlobRecord } from '../../../sdk/chain/da.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import type { DaContext } from '../context.ts'
 import { isGone } from '../read-payload.ts'
+
+const BLOBS_PER_TURN = 50
 
 /** Blocks after which a decision of the chain is taken to stand. */
 const SETTLED_BLOCKS = 64
@@ -14,9 +17,11 @@ export const pruneExpired: Duty<{ blobId: string }, DaContext> = {
 
   async due(ctx) {
     const due: { blobId: string }[] = []
-    for (const blobId of ctx.columns.blobIds()) {
-      const held = ctx.columns.blob(blobId)
-      if (held && (isGone(ctx, held.header, ctx.head.number) || (await isOver(ctx, blobId))))
+    for (const [i, blobId] of ctx.columns.blobIds().entries()) {
+      // A node keeps a hundred thousand blobs: it goes on serving while it looks through them.
+      if (i % BLOBS_PER_TURN === 0) await turn(undefined, { signal: ctx.signal })
+      const header = ctx.columns.header(blobId)
+      if (header && (isGone(ctx, header, ctx.head.number) || (await isOver(ctx, blobId))))
         due.push({ blobId })
     }
     return due

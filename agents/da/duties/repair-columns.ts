@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { read } from '../../../sdk/chain/read.ts'
 import { periodStart } from '../../../sdk/protocol/clock.ts'
 import type { Duty } from '../../kernel/duty.ts'
@@ -19,7 +20,7 @@ export function repairColumns(config: DaConfig): Duty<Repair, DaContext> {
     async due(ctx) {
       const out = new Map<string, boolean>()
       const due: Repair[] = []
-      for (const blob of ctx.index.live(periodOf(ctx, ctx.head.number))) {
+      for await (const blob of liveBlobs(ctx)) {
         const columns = (await dutyColumns(ctx, blob, out)).filter(
           (column) => !ctx.columns.has(blob.blobId, column),
         )
@@ -37,6 +38,19 @@ export function repairColumns(config: DaConfig): Duty<Repair, DaContext> {
       if (!blob) return
       await restoreColumns(ctx, blob, columns)
     },
+  }
+}
+
+/** All blobs that are kept, page by page: others get their turn in between. */
+async function* liveBlobs(ctx: DaContext): AsyncGenerator<IndexedBlob> {
+  const period = periodOf(ctx, ctx.head.number)
+  for (let after = 0; ; ) {
+    const page = ctx.index.live(period, after)
+    yield* page
+    const last = page.at(-1)
+    if (!last) return
+    after = last.number
+    await turn(undefined, { signal: ctx.signal })
   }
 }
 

@@ -232,8 +232,10 @@ describe('audits of retention', () => {
     assert.equal((await fetch(`${url}/commitments`)).status, 200)
     await world.enterPeriod(goneAt)
     for (const path of ['commitments', 'columns/0', 'payload']) {
-      const response = await fetch(`${url}/${path}`)
-      assert.equal(response.status, 410, path)
+      const response = await until(`${path} is gone`, async () => {
+        const answer = await fetch(`${url}/${path}`)
+        return answer.status === 410 ? answer : undefined
+      })
       assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'DA_EXPIRED')
     }
     await world.advance('the files are deleted', () =>

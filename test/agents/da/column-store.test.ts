@@ -86,6 +86,18 @@ describe('openColumnStore', () => {
     assert.equal(existsSync(join(folder, blob.blobId.slice(2))), false)
   })
 
+  it('behavior: what a full node keeps it can repair', async () => {
+    const capacityBytes = 2 * columnFileBytes(blobCount)
+    const { folder, held } = await open(tempDir(), { capacityBytes })
+    await held.put(blob, columns)
+    rmSync(fileOf(folder, 64))
+    assert.equal(await held.check({ blobId: blob.blobId, column: 64 }), false)
+    assert.deepEqual(held.counts(), { kept: 2, damaged: 1 })
+    await held.put(blob, columns.slice(1))
+    assert.deepEqual(held.counts(), { kept: 2, damaged: 0 })
+    assert.equal(held.usedBytes(), capacityBytes)
+  })
+
   it('error: no capacity left', async () => {
     const { folder, held } = await open(tempDir(), { capacityBytes: 2 * columnFileBytes(blobCount) - 1 })
     await assert.rejects(held.put(blob, columns), { code: 'DISK_FULL' })

@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { publishPayload } from '../../../agents/da/publish.ts'
 import { readPayload } from '../../../agents/da/read-payload.ts'
+import { restoredColumn } from '../../../agents/da/restore-columns.ts'
 import { readBlobRecord, readDaMoney, readIsFinal } from '../../../sdk/chain/da.ts'
 import { DATA_COLUMNS } from '../../../sdk/protocol/cell-layout.ts'
-import { columnFileBytes } from '../../../sdk/protocol/column.ts'
+import { columnFileBytes, encodeColumn } from '../../../sdk/protocol/column.ts'
+import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { at, randomBytes } from '../../support/content.ts'
 import { until } from '../../support/until.ts'
 import { type DaAgent, type DaWorld, startDaWorld, type WorldNode } from './da-world.ts'
@@ -61,6 +63,62 @@ describe('a network of DA agents', () => {
     const back = await readPayload(at(agents, 3).context, blobId, AbortSignal.timeout(60_000))
     assert.ok(Buffer.from(payload).equals(back))
     assert.equal((await readBlobRecord(world.chain, blobId))?.status, 'final')
+  })
+
+  it('behavior: a read takes the data columns when they are there, and asks who is silent no more', async () => {
+    const payload = randomBytes(3000, 9)
+    const { context } = at(agents, 0)
+    const { blobId, header } = await publishPayload(context, payload, options('final'))
+    await until('all have signed', async () => {
+      return (await readBlobRecord(world.chain, blobId))?.columns === ALL_COLUMNS
+    })
+    await world.settle(agents)
+    const signal = AbortSignal.timeout(60_000)
+    const kzg = { ...context.kzg, recover: () => Promise.reject(new Error('there was no need to recover')) }
+    assert.ok(Buffer.from(payload).equals(await readPayload({ ...context, kzg }, blobId, signal)))
+
+    // What a node keeps it serves while its RPC is silent.
+    const served = await fetch(`${world.node(0).url}/da/blobs/${blobId}/commitments`)
+    assert.equal(served.status, 200)
+    const { provider } = context
+    const getBlockNumber = provider.getBlockNumber.bind(provider)
+    provider.getBlockNumber = () => new Promise(() => undefined)
+    try {
+      const init = { signal: AbortSignal.timeout(20_000) }
+      const again = await fetch(`${world.node(0).url}/da/blobs/${blobId}/commitments`, init)
+      assert.deepEqual(await again.arrayBuffer(), await served.arrayBuffer())
+    } finally {
+      provider.getBlockNumber = getBlockNumber
+    }
+
+    const { members } = await context.committees.at(header.epoch)
+    const mute = members.find(({ operator }) => operator !== context.self)?.operator
+    let asked = 0
+    const column: typeof context.peers.column = async (request) => {
+      if (request.operator !== mute) return context.peers.column(request)
+      asked++
+      throw new ZerogError('TIMEOUT')
+    }
+    const peers = { ...context.peers, column }
+    assert.ok(Buffer.from(payload).equals(await readPayload({ ...context, peers }, blobId, signal)))
+    // So many are asked at the same time.
+    assert.ok(asked <= 8, `asked ${asked} times`)
+  })
+
+  it('behavior: a lost column is there for an audit though the disk has no room for it', async () => {
+    const { context } = at(agents, 0)
+    const blob = context.index.live(0n, 0).at(-1)
+    assert.ok(blob)
+    const { column: lost } = at(context.columns.records(blob.blobId), 0)
+    const genuine = await context.columns.read(blob.blobId, lost)
+    const columns: typeof context.columns = {
+      ...context.columns,
+      read: async (blobId, column) => (column === lost ? undefined : context.columns.read(blobId, column)),
+      put: () => Promise.reject(new ZerogError('DISK_FULL')),
+    }
+    const restored = await restoredColumn({ ...context, columns }, blob, lost)
+    assert.ok(genuine)
+    assert.deepEqual(encodeColumn(restored), encodeColumn(genuine))
   })
 
   it('behavior: with a sixth of the columns away a blob is SOFT; it becomes FINAL when they are back', async () => {
