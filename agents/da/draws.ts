@@ -37,19 +37,22 @@ export async function drawsOf(ctx: DaContext, period: bigint): Promise<readonly 
   const id = `${period}-${seed}-${index.revision()}`
   const known = cache.get(index)
   if (known?.id === id) return known.draws
-  const draws: Draw[] = []
   let isLineShort = false
-  for (let draw = 0; draw < Number(count); draw++) {
-    const position = drawPosition({ seed, index: BigInt(draw), tail, span })
-    const entry = index.entryAt(position)
-    const blob = entry && index.byNumber(entry.number)
-    if (!entry || !blob) {
-      isLineShort = true
-      continue
-    }
-    const found = await placeOf(ctx, blob, { period, draw, offset: Number(position - entry.start) })
-    if (found) draws.push({ ...found, entryIndex: entry.entryIndex })
-  }
+  // All at once: the window to answer in is short, and each place is a question to the chain.
+  const found = await Promise.all(
+    Array.from({ length: Number(count) }, async (_, draw) => {
+      const position = drawPosition({ seed, index: BigInt(draw), tail, span })
+      const entry = index.entryAt(position)
+      const blob = entry && index.byNumber(entry.number)
+      if (!entry || !blob) {
+        isLineShort = true
+        return []
+      }
+      const place = await placeOf(ctx, blob, { period, draw, offset: Number(position - entry.start) })
+      return place ? [{ ...place, entryIndex: entry.entryIndex }] : []
+    }),
+  )
+  const draws: Draw[] = found.flat()
   // The line of a period was complete when it began: where there is no entry here by then, its logs were left out.
   if (!isLineShort) cache.set(index, { id, draws })
   else if (BigInt(index.appliedTo()) + 1n >= periodStart(clockOf(chain), period)) {

@@ -32,14 +32,18 @@ export const reportMiss: Duty<Miss, DaContext> = {
     const options = { blockTag, signal: ctx.signal }
     const { staking } = ctx.chain.contracts
     const service = ctx.chain.da.addresses.DaCommittee
-    const due: Miss[] = []
-    for (const draw of others) {
-      if (await readIsDaDrawResolved(ctx.chain, draw, options)) continue
-      const { allocatedWei } = await read(staking.allocationOf(draw.attester, service, { blockTag }), options)
-      // Nothing is left to slash.
-      if (allocatedWei > 0n) due.push({ ...draw, reportCloses })
-    }
-    return due
+    const due = await Promise.all(
+      others.map(async (draw): Promise<Miss[]> => {
+        if (await readIsDaDrawResolved(ctx.chain, draw, options)) return []
+        const { allocatedWei } = await read(
+          staking.allocationOf(draw.attester, service, { blockTag }),
+          options,
+        )
+        // Nothing is left to slash.
+        return allocatedWei > 0n ? [{ ...draw, reportCloses }] : []
+      }),
+    )
+    return due.flat()
   },
 
   id: ({ period, draw }) => `miss-${period}-${draw}`,
