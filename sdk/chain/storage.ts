@@ -158,6 +158,30 @@ export async function readSealTerms(
   return { sectorPriceWei, shardRateWei }
 }
 
+/**
+ * Stake below which a seal takes nobody as custodian, whatever else it keeps: one slash with the deal's sectors live, or
+ * the lock of a single shard.
+ */
+export async function readLeastStake(
+  chain: Chain,
+  deal: { sectorPriceWei: bigint; shardRateWei: bigint; storedSectors: bigint },
+  options: ReadOptions = {},
+): Promise<bigint> {
+  const { prover, streams } = chain.contracts
+  const [figures, lockPeriods] = await read(
+    Promise.all([
+      unlessRevert(prover.nextFigures(at(options)), 'LineBehind'),
+      streams.lockPeriods(at(options)),
+    ]),
+    options,
+  )
+  const { slashFactor, targetDraws } = chain.terms
+  const live = (figures?.live ?? 0n) + deal.storedSectors
+  const slashWei = (slashFactor * deal.sectorPriceWei * live + targetDraws - 1n) / targetDraws
+  const lockWei = lockPeriods * deal.shardRateWei
+  return slashWei > lockWei ? slashWei : lockWei
+}
+
 /** What `Flow.submit` charges per padded sector, and the list price per stored sector and period. */
 export async function readPrice(
   chain: Chain,

@@ -21,12 +21,16 @@ export type Rejection = {
   readonly code: ErrorCode | 'NO_ENDPOINT' | 'NO_STAKE' | 'PAY_UNCLAIMED' | 'WRONG_NETWORK'
 }
 
+/** All shards are read in pieces that the pickiest provider takes: one that wants crumbs would slow down the others. */
+const MIN_CHUNK_BYTES = 64 * 1024
+
 /** What a provider said when it was asked, and after how long; or why it counts for nothing. */
 export type ProviderAnswer =
   | Rejection
   | {
       readonly operator: string
       readonly endpoint: string
+      readonly backingWei: bigint
       readonly info: ProviderInfo
       readonly latencyMs: number
     }
@@ -62,7 +66,7 @@ async function askProvider(
       info.operator === operator &&
       info.chainId === chain.chainId &&
       info.market === chain.book.contracts.StorageMarket.address
-    return isOurs ? { operator, endpoint, info, latencyMs } : { operator, code: 'WRONG_NETWORK' }
+    return isOurs ? { operator, endpoint, backingWei, info, latencyMs } : { operator, code: 'WRONG_NETWORK' }
   } catch (error) {
     if (signal?.aborted) throw error
     return { operator, code: errorCode(error) }
@@ -70,7 +74,7 @@ async function askProvider(
 }
 
 /**
- * Picks of the answers those with room for a shard that take the price, and ranks them: cheaper first, then nearer, then
+ * Picks of the answers those with room for a shard that take the price and have the stake for it, and ranks them: cheaper first, then nearer, then
  * by a hash of deal and address, so that deals spread over equals.
  */
 export function findCandidates(
@@ -79,6 +83,8 @@ export function findCandidates(
     txSeq: bigint
     shardBytes: number
     sectorPriceWei: bigint
+    /** Stake without which no seal takes a custodian; who has less would waste an attempt, and costs nothing to make. */
+    leastStakeWei?: bigint
     transport?: HttpTransport | undefined
     /** What makes the candidates' clients fit to write to the deal. */
     authorize?: () => Promise<string>
@@ -106,11 +112,19 @@ export function findCandidates(
 
 function judge(
   answer: ProviderAnswer,
-  { shardBytes, sectorPriceWei, transport, authorize }: Parameters<typeof findCandidates>[1],
+  {
+    shardBytes,
+    sectorPriceWei,
+    leastStakeWei = 0n,
+    transport,
+    authorize,
+  }: Parameters<typeof findCandidates>[1],
 ): Candidate | Rejection {
   if ('code' in answer) return answer
-  const { operator, endpoint, info, latencyMs } = answer
+  const { operator, endpoint, backingWei, info, latencyMs } = answer
   const { chunkBytes, minPriceWei } = info
+  if (backingWei < leastStakeWei) return { operator, code: 'NO_STAKE' }
+  if (chunkBytes < Math.min(shardBytes, MIN_CHUNK_BYTES)) return { operator, code: 'BODY_TOO_LARGE' }
   if (minPriceWei > sectorPriceWei) return { operator, code: 'PRICE_TOO_LOW' }
   const capacityShards = info.maxShardBytes < shardBytes ? 0 : Math.floor(info.freeBytes / shardBytes)
   if (capacityShards === 0) return { operator, code: 'DISK_FULL' }

@@ -2,7 +2,8 @@ import type { Signer } from 'ethers'
 import type { Chain } from '../chain/connect.ts'
 import { read } from '../chain/read.ts'
 import { signerSender, type TxSender } from '../chain/send.ts'
-import { readDeal, readSealTerms, readSubmissionTerms } from '../chain/storage.ts'
+import { readDeal, readLeastStake, readSealTerms, readSubmissionTerms } from '../chain/storage.ts'
+import { storedSectors } from '../protocol/deal-price.ts'
 import { loadErasureEngine } from '../protocol/erasure-wasm.ts'
 import { type ErrorCode, errorCode, ZerogError } from '../protocol/errors.ts'
 import { shardBytes } from '../protocol/layout.ts'
@@ -226,14 +227,18 @@ async function startPlacement(
   const { txSeq } = paid
   const authorize = createWritePermission(context, txSeq)
   await authorize()
-  const [{ sectorPriceWei }, answers] = await Promise.all([
-    readSealTerms(chain, txSeq, signalOf(signal)),
+  const terms = await readSealTerms(chain, txSeq, signalOf(signal))
+  const { layout, parityShards } = prepared
+  const stored = storedSectors(layout.paddedSectors, parityShards)
+  const [leastStakeWei, answers] = await Promise.all([
+    readLeastStake(chain, { ...terms, storedSectors: stored }, signalOf(signal)),
     asked,
   ])
   const found = findCandidates(answers, {
     txSeq,
     shardBytes: shardBytes(prepared.layout),
-    sectorPriceWei,
+    sectorPriceWei: terms.sectorPriceWei,
+    leastStakeWei,
     transport: options.transport,
     authorize,
   })

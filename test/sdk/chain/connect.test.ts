@@ -8,7 +8,9 @@ import { eachProvider, readProviderPage } from '../../../sdk/chain/operators.ts'
 import {
   readDeal,
   readDealState,
+  readLeastStake,
   readProviderStream,
+  readSealTerms,
   readSubmission,
   readVault,
 } from '../../../sdk/chain/storage.ts'
@@ -84,13 +86,17 @@ describe('connectChain', () => {
     assert.equal(await readSubmission(chain, 999n), undefined)
     assert.equal(await readDealState(chain, 999n), 'none')
 
-    const deal = await sealFile(system, shardFile(randomBytes(5_000, 2)))
+    const file = shardFile(randomBytes(5_000, 2))
+    const storedSectors = BigInt(file.shardRoots.length * file.layout.shardSectors)
+    const least = await readLeastStake(chain, { ...(await readSealTerms(chain, txSeq)), storedSectors })
+    const deal = await sealFile(system, file)
     assert.equal(await readDealState(chain, deal.txSeq), 'sealed')
     const record = await readDeal(chain, deal.txSeq)
     assert.equal(record?.custodyRoot, deal.custodyRoot)
     assert.deepEqual(structuredClone(record), record)
     const stream = await readProviderStream(chain, at(deal.holders, 0))
     assert((stream.rateNextWei ?? 0n) > 0n && stream.rateNowWei === 0n && !stream.suspended)
+    assert(least > 0n && least <= (stream.needWei ?? 0n))
     const vault = await readVault(chain)
     const balanceWei = await system.ethers.provider.getBalance(chain.book.contracts.StorageStreams.address)
     assert.equal(

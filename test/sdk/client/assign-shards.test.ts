@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { type Assignment, assignShards, type Keeper } from '../../../sdk/client/assign-shards.ts'
+import { findCandidates } from '../../../sdk/client/find-candidates.ts'
 
 const keepers = (...capacities: number[]): Keeper[] =>
   capacities.map((capacityShards, i) => ({ operator: `p${i}`, capacityShards }))
@@ -61,5 +62,40 @@ describe('assignShards', () => {
         },
       ),
     )
+  })
+})
+
+describe('findCandidates', () => {
+  const operator = `0x${'a'.repeat(40)}`
+  const info = {
+    service: 'storage' as const,
+    operator,
+    chainId: 1n,
+    market: '',
+    version: '1.0.0',
+    freeBytes: 2 ** 30,
+    capacityBytes: 2 ** 30,
+    minPriceWei: 1n,
+    maxShardBytes: 2 ** 30,
+    chunkBytes: 2 ** 24,
+  }
+  const found = (change: { backingWei?: bigint; chunkBytes?: number }, shardBytes = 2 ** 20) => {
+    const { backingWei = 100n, chunkBytes = info.chunkBytes } = change
+    const answer = { operator, endpoint: 'http://p0', backingWei, latencyMs: 1 }
+    const answers = [{ ...answer, info: { ...info, chunkBytes } }]
+    const options = { txSeq: 1n, shardBytes, sectorPriceWei: 5n, leastStakeWei: 100n }
+    const { candidates, rejections } = findCandidates(answers, options)
+    return [...candidates.map(() => 'taken'), ...rejections.map(({ code }) => code)]
+  }
+
+  it('takes who has the stake, and passes over who would fail at the seal', () => {
+    assert.deepEqual(found({}), ['taken'])
+    assert.deepEqual(found({ backingWei: 99n }), ['NO_STAKE'])
+  })
+
+  it('passes over who would have the whole file sent in crumbs', () => {
+    assert.deepEqual(found({ chunkBytes: 2 ** 16 }), ['taken'])
+    assert.deepEqual(found({ chunkBytes: 2 ** 16 - 1 }), ['BODY_TOO_LARGE'])
+    assert.deepEqual(found({ chunkBytes: 512 }, 512), ['taken'])
   })
 })
