@@ -1,6 +1,6 @@
 import type { HttpServer } from '../kernel/http.ts'
 import { toJson } from '../kernel/http.ts'
-import { createBodyBudget } from './body-budget.ts'
+import { createBodyBudget, createStrangerBudget } from './body-budget.ts'
 import type { ComputeContext } from './context.ts'
 import { addInfoRoutes } from './info-routes.ts'
 import { asComputeError, sendError } from './openai-error.ts'
@@ -10,6 +10,9 @@ import { addTextRoutes } from './text-routes.ts'
 
 /** Response headers that browsers may read. */
 export const EXPOSED_HEADERS = ['zg-res-key', 'provider']
+
+/** Time for a short body to come in. */
+const SHORT_BODY_MS = 10_000
 
 /** The provider's HTTP API: that of public compute providers, with errors in OpenAI's form. */
 export async function addRoutes(server: HttpServer, ctx: ComputeContext): Promise<void> {
@@ -35,9 +38,14 @@ export async function addRoutes(server: HttpServer, ctx: ComputeContext): Promis
       maxBodyBytes: ctx.config.MAX_BODY_BYTES,
       maxUserRequests: ctx.config.USER_REQUESTS,
     })
+    const strangers = createStrangerBudget({
+      most: Math.ceil(ctx.config.QUEUE_REQUESTS / 4),
+      withinMs: SHORT_BODY_MS,
+    })
     scope.addHook('onRequest', async (request, reply) => {
-      if (request.method === 'POST' && request.routeOptions.url?.startsWith('/v1/proxy/'))
-        await budget(request, reply)
+      if (request.method !== 'POST') return
+      const isWork = request.routeOptions.url?.startsWith('/v1/proxy/') === true
+      await (isWork ? budget : strangers)(request, reply)
     })
     addTextRoutes(scope, ctx)
     addTensorRoutes(scope, ctx)

@@ -41,6 +41,29 @@ export function createBodyBudget({ checkSession, maxBodyBytes, maxUserRequests }
   }
 }
 
+/**
+ * The same for short bodies that anybody may send: few are waited for at a time, and none for long, so that strangers who take
+ * their time hold no places of accounts. Error: COMPUTE_BUSY.
+ */
+export function createStrangerBudget({ most, withinMs }: { most: number; withinMs: number }) {
+  let reading = 0
+
+  return async ({ raw: request }: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (reading >= most) throw new ZerogError('COMPUTE_BUSY', 'other requests are being read: try again')
+    reading++
+    const timer = setTimeout(() => request.destroy(), withinMs)
+    let isOver = false
+    const over = () => {
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      reading--
+    }
+    request.once('end', over)
+    reply.raw.once('close', over)
+  }
+}
+
 /** What a body without a length may come to is the most that is read. */
 function declaredBytes({ headers }: FastifyRequest, most: number): number {
   const length = headers['content-length']

@@ -1,6 +1,6 @@
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
-import { type FastifyError, type FastifyInstance, fastify } from 'fastify'
+import { type FastifyError, type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 import { ZodError } from 'zod'
 import { ERROR_CODES, isZerogError, ZerogError } from '../../sdk/protocol/errors.ts'
 import type { Log } from './log.ts'
@@ -80,7 +80,7 @@ export async function createHttpServer(options: createHttpServer.Options): Promi
     return reply.status(httpStatus).send(errorBody(known.code, known.message, meta))
   })
   server.setNotFoundHandler((request) => {
-    throw new ZerogError('NOT_FOUND', `there is no ${request.method} ${pathOf(request.url)}`)
+    throw notFound(request)
   })
 
   await server.register(cors, {
@@ -121,10 +121,16 @@ export function toJson(payload: unknown): string {
   return JSON.stringify(payload, (_, value) => (typeof value === 'bigint' ? String(value) : value))
 }
 
+function notFound({ method, url }: FastifyRequest): ZerogError {
+  return new ZerogError('NOT_FOUND', `there is no ${method} ${pathOf(url)}`)
+}
+
 function limitConcurrency(server: HttpServer, most: number): void {
   let active = 0
   server.addHook('onRequest', async (request, reply) => {
     if (OPERATOR_PATHS.has(pathOf(request.url))) return
+    // A body that nobody asked for is not waited for.
+    if (request.is404) throw notFound(request)
     if (active >= most) throw new ZerogError('OVERLOADED')
     active++
     // Fires once, also when the caller goes away in the middle.

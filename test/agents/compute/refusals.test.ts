@@ -278,7 +278,8 @@ describe('a provider refuses', () => {
         answer += String(part)
       })
       // The rest of the body never comes.
-      socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 65536\r\n\r\n{`)
+      const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json`
+      socket.write(`${head}\r\ncontent-length: 65536\r\n\r\n{`)
       try {
         await until(`${path} is refused`, () => answer.startsWith(`HTTP/1.1 ${status}`))
       } finally {
@@ -287,6 +288,26 @@ describe('a provider refuses', () => {
     }
     await refused(COMPLETE, 401)
     await refused('/v1/voucher', 413)
+    await refused('/nowhere', 404)
+  })
+
+  it('behavior: strangers whose bodies never come hold no places of accounts', async () => {
+    const { hostname, port } = new URL(chat.url)
+    let answered = 0
+    const sockets = Array.from({ length: 12 }, () => {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => undefined)
+      socket.once('data', () => void answered++)
+      socket.write('POST /v1/voucher HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{')
+      return socket
+    })
+    try {
+      await until('all but one are sent away', () => answered >= sockets.length - 1)
+      const served = await post(COMPLETE, { model: CHAT, messages, max_tokens: 4 })
+      assert.equal(served.status, 200, served.message)
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
   })
 
   it('error: while its signer is stopped nothing is served, because nothing could be settled', async () => {
