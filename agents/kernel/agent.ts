@@ -168,6 +168,15 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
       ttlMs: 0,
     })
 
+    // A write that is flushed, once a second at most.
+    const checkStore = shareRead<string | undefined>(
+      async () => {
+        store.assertWritable()
+        return undefined
+      },
+      { otherwise: 'the database cannot be written' },
+    )
+
     const readStatus = async (): Promise<Record<string, unknown>> => {
       const [counts, balanceWei, found] = await Promise.all([countJobs(), readBalance(), readProblems()])
       return {
@@ -196,10 +205,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
       checks: {
         chain: async () => (heads.silentMs() < STALE_HEAD_MS ? undefined : 'the chain RPC does not answer'),
         redis: async () => ((await redis.ping()) ? undefined : 'redis does not answer'),
-        store: async () => {
-          store.assertWritable()
-          return undefined
-        },
+        store: checkStore,
         followers: async () =>
           running.find((follower) => follower.lag() > 100) && 'logs are still being read',
         running: async () => (shutdown.started() ? 'the agent is stopping' : undefined),

@@ -75,10 +75,8 @@ export function storageAgent(config: StorageConfig): AgentOptions<StorageContext
       readProblems(chain, { self, publicUrl: config.PUBLIC_URL, signal }),
 
     status({ shards }) {
-      const held = shards.list()
-      const count = (state: string) => held.filter((shard) => shard.state === state).length
       return {
-        shards: { complete: count('complete'), partial: count('partial'), damaged: count('damaged') },
+        shards: shards.counts(),
         usedBytes: shards.usedBytes(),
         capacityBytes: shards.capacityBytes,
       }

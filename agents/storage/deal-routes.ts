@@ -52,8 +52,7 @@ export function addDealRoutes(
     const { cursor } = request.query
     const from = cursor === undefined ? 0n : BigInt(parseCount(cursor, 'cursor'))
     const deals = new Map<bigint, ShardInfo[]>()
-    for (const shard of ctx.shards.list()) {
-      if (shard.txSeq < from) continue
+    for (const shard of ctx.shards.page(from, PAGE_DEALS + 1)) {
       const own = deals.get(shard.txSeq)
       if (own) own.push(shard)
       else if (deals.size === PAGE_DEALS) return reply.send(page(deals, shard.txSeq))

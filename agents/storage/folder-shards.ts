@@ -143,6 +143,8 @@ export async function openFolderShards({
       return record && toInfo(record)
     },
     list: (txSeq) => records.list(txSeq).map(toInfo),
+    page: (from, count) => records.page(from, count).map(toInfo),
+    counts: records.counts,
     leastChecked: () => {
       const record = records.leastChecked()
       return record && toInfo(record)

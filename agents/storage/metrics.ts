@@ -29,10 +29,7 @@ export function createStorageMetrics(registry: Registry, store: ShardStore) {
       labelNames: ['state'],
       registers,
       collect() {
-        const states = store.list().map(({ state }) => state)
-        for (const state of ['partial', 'complete', 'damaged']) {
-          this.set({ state }, states.filter((each) => each === state).length)
-        }
+        for (const [state, count] of Object.entries(store.counts())) this.set({ state }, count)
       },
     }),
     receivedBytes: new Counter({

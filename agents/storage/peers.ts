@@ -49,10 +49,10 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
   /** Asked once for the many chunks of a provider; forgotten when it does not answer there. */
   function endpoint(provider: string): Promise<string> {
     const known = endpoints.get(provider)
-    if (known && known.until > Date.now()) return known.url
+    if (known && known.until > performance.now()) return known.url
     const url = readEndpoint(provider)
     url.catch(() => endpoints.delete(provider))
-    endpoints.set(provider, { url, until: Date.now() + ENDPOINT_TTL_MS })
+    endpoints.set(provider, { url, until: performance.now() + ENDPOINT_TTL_MS })
     return url
   }
 

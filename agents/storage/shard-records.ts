@@ -21,6 +21,8 @@ type Row = {
   checked_at: number
 }
 
+const CLOCK_SLACK_SEC = 3600
+
 const STEPS = [
   `CREATE TABLE shard (
      tx_seq INTEGER NOT NULL,
@@ -57,8 +59,35 @@ export function openShardRecords(store: Store) {
           : store.all<Row>('SELECT * FROM shard WHERE tx_seq = ? ORDER BY shard_index', txSeq)
       return rows.map(fromRow)
     },
-    /** The complete shard that was hashed longest ago. */
+    /** The shards of the first `count` submissions from number `from` on. */
+    page(from: bigint, count: number): ShardRecord[] {
+      const rows = store.all<Row>(
+        `SELECT * FROM shard WHERE tx_seq IN
+           (SELECT DISTINCT tx_seq FROM shard WHERE tx_seq >= ? ORDER BY tx_seq LIMIT ?)
+         ORDER BY tx_seq, shard_index`,
+        from,
+        count,
+      )
+      return rows.map(fromRow)
+    },
+    counts(): Record<ShardRecord['state'], number> {
+      const rows = store.all<{ state: ShardRecord['state']; n: number }>(
+        'SELECT state, count(*) AS n FROM shard GROUP BY state',
+      )
+      return {
+        partial: 0,
+        complete: 0,
+        damaged: 0,
+        ...Object.fromEntries(rows.map(({ state, n }) => [state, n])),
+      }
+    },
+    /** The complete shard that was hashed longest ago; one hashed at a time to come was so while the clock was wrong: never. */
     leastChecked(): ShardRecord | undefined {
+      const future = store.get<Row>(
+        "SELECT * FROM shard WHERE state = 'complete' AND checked_at > ? LIMIT 1",
+        Math.floor(Date.now() / 1000) + CLOCK_SLACK_SEC,
+      )
+      if (future) return fromRow({ ...future, checked_at: 0 })
       const row = store.get<Row>("SELECT * FROM shard WHERE state = 'complete' ORDER BY checked_at LIMIT 1")
       return row && fromRow(row)
     },

@@ -50,6 +50,10 @@ export type ShardStore = {
   info(key: ShardKey): ShardInfo | undefined
   /** Shards of one submission in order, or of all. */
   list(txSeq?: bigint): ShardInfo[]
+  /** The shards of the first `count` submissions from number `from` on, in order. */
+  page(from: bigint, count: number): ShardInfo[]
+  /** How many shards there are in each state. */
+  counts(): Record<ShardInfo['state'], number>
   /** The complete shard that was hashed longest ago. */
   leastChecked(): ShardInfo | undefined
   write(chunk: ShardWrite): Promise<ShardInfo>

@@ -84,7 +84,7 @@ export function createSubmissionViews(chain: Chain) {
     /** A view at most two seconds old. Errors: UNKNOWN_SUBMISSION, RPC_UNREACHABLE. */
     async recent(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
       const known = views.get(txSeq)
-      if (known && known.until > Date.now()) return known.view
+      if (known && known.until > performance.now()) return known.view
       const pending = reading.get(txSeq) ?? this.fresh(txSeq, signal).finally(() => reading.delete(txSeq))
       reading.set(txSeq, pending)
       return pending
@@ -93,7 +93,7 @@ export function createSubmissionViews(chain: Chain) {
     async fresh(txSeq: bigint, signal: AbortSignal): Promise<SubmissionView> {
       const view = await readFresh(txSeq, signal)
       views.delete(txSeq)
-      views.set(txSeq, { view, until: Date.now() + TTL_MS })
+      views.set(txSeq, { view, until: performance.now() + TTL_MS })
       for (const oldest of views.keys()) {
         if (views.size <= MAX_VIEWS) break
         views.delete(oldest)

@@ -161,6 +161,21 @@ describe('startAgent', () => {
     await proxy.stop()
   })
 
+  it('behavior: writes to its database for many who ask whether it is ready no more often than for one', async (t) => {
+    const agent = await start(options())
+    const writes = t.mock.method(agent.context.store, 'assertWritable')
+    const asks = Array.from({ length: 40 }, () => fetch(`${agent.url}/ready`))
+    for (const { status } of await Promise.all(asks)) assert.equal(status, 200)
+    assert.ok(writes.mock.callCount() < 20, `${writes.mock.callCount()} writes`)
+    writes.mock.mockImplementation(() => {
+      throw new Error('disk full')
+    })
+    await until(
+      'it says that it cannot write',
+      async () => (await fetch(`${agent.url}/ready`)).status === 503,
+    )
+  })
+
   it('behavior: stopping waits for the running job, and starts no other', async () => {
     const entered = Promise.withResolvers<void>()
     const gate = Promise.withResolvers<void>()

@@ -10,6 +10,7 @@ import type { StorageContext } from '../../../agents/storage/context.ts'
 import { type DealIndex, openDealIndex } from '../../../agents/storage/deal-index.ts'
 import { claimPay } from '../../../agents/storage/duties/claim-pay.ts'
 import { openRound } from '../../../agents/storage/duties/open-round.ts'
+import { createSubmissionViews } from '../../../agents/storage/submission-view.ts'
 import { type AddressBook, CONTRACT_NAMES, parseAddressBook } from '../../../sdk/chain/address-book.ts'
 import { connectChain } from '../../../sdk/chain/connect.ts'
 import { eachProvider } from '../../../sdk/chain/operators.ts'
@@ -18,7 +19,7 @@ import { custodyLeaf, custodyRoot } from '../../../sdk/protocol/custody.ts'
 import { isZerogError } from '../../../sdk/protocol/errors.ts'
 import { at } from '../../support/content.ts'
 import { sampleBytes, shardFile } from '../../support/sharded-file.ts'
-import { type SealedDeal, sealFile, sign } from '../../support/storage-deal.ts'
+import { type SealedDeal, sealFile, sign, submitFile } from '../../support/storage-deal.ts'
 import {
   currentPeriod,
   deployStorage,
@@ -26,6 +27,7 @@ import {
   type StorageSystem,
 } from '../../support/storage-fixture.ts'
 import { tempDir } from '../../support/temp-dir.ts'
+import { until } from '../../support/until.ts'
 import { silent } from '../kernel/kernel-fixture.ts'
 
 const stores: Store[] = []
@@ -275,6 +277,21 @@ describe('deal index', () => {
     assert.deepEqual(opened.index.overBefore(first.endPeriod + 1n, holder), [])
     opened.store.transaction((tx) => opened.follower.onRollback(block - 1, tx))
     assert.equal(opened.index.overBefore(first.endPeriod + 1n, holder).length, 1)
+  })
+
+  it('behavior: a view of a submission ages while the clock of the machine is set back', async (t) => {
+    const { provider } = system.ethers
+    const views = createSubmissionViews(await connectChain({ provider, addressBook: book }))
+    const txSeq = await submitFile(system, shardFile(sampleBytes(300, 11)))
+    const { signal } = new AbortController()
+    const view = await views.recent(txSeq, signal)
+    const pastMs = Date.now() - 3_600_000
+    t.mock.method(Date, 'now', () => pastMs)
+    await system.chain.mineTo((await system.chain.head()) + 1n)
+    await until(
+      'the view is of the new block',
+      async () => (await views.recent(txSeq, signal)).block > view.block,
+    )
   })
 
   it('behavior: after a long silence pay is claimed whatever it is worth, and the next round rolls the line', async () => {

@@ -149,6 +149,39 @@ describe('shard store', () => {
     assert.equal((await shards.write(chunkOf(bytes, 0, 1000))).state, 'complete')
   })
 
+  it('behavior: pages and counts are of what is held, whatever else there is', async () => {
+    const { shards } = await openShards()
+    const bytes = randomBytes(SECTOR_BYTES, 3)
+    const put = (txSeq: bigint, index: number, end = bytes.length) =>
+      shards.write(chunkOf(bytes, 0, end, { key: { txSeq, index } }))
+    for (const [txSeq, index] of [
+      [9n, 0],
+      [2n, 1],
+      [2n, 0],
+      [4n, 5],
+    ] as const)
+      await put(txSeq, index)
+    await put(11n, 0, 100)
+    const page = (from: bigint, count: number) =>
+      shards.page(from, count).map(({ txSeq, index }) => `${txSeq}/${index}`)
+    assert.deepEqual(page(0n, 2), ['2/0', '2/1', '4/5'])
+    assert.deepEqual(page(4n, 9), ['4/5', '9/0', '11/0'])
+    assert.deepEqual(shards.counts(), { partial: 1, complete: 4, damaged: 0 })
+  })
+
+  it('behavior: a shard that was hashed while the clock ran ahead is the next to be hashed', async (t) => {
+    const { shards } = await openShards()
+    const bytes = randomBytes(SECTOR_BYTES, 4)
+    await shards.write(chunkOf(bytes, 0, bytes.length, { key: { txSeq: 1n, index: 0 } }))
+    const aheadMs = Date.now() + 365 * 24 * 3_600_000
+    const clock = t.mock.method(Date, 'now', () => aheadMs)
+    await shards.write(chunkOf(bytes, 0, bytes.length, { key: { txSeq: 1n, index: 1 } }))
+    clock.mock.restore()
+    assert.deepEqual([shards.leastChecked()?.index, shards.leastChecked()?.checkedAtSec], [1, 0])
+    await shards.verify({ txSeq: 1n, index: 1 }, AbortSignal.timeout(60_000))
+    assert.equal(shards.leastChecked()?.checkedAtSec === 0, false)
+  })
+
   it('behavior: two writers of one shard take turns', async () => {
     const { shards } = await openShards()
     const bytes = randomBytes(4096 * SECTOR_BYTES, 2)
