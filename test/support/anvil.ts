@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { freePort, type RunningProcess, startProcess } from './processes.ts'
+import { tempDir } from './temp-dir.ts'
 import { until } from './until.ts'
 
 export type Anvil = RunningProcess & {
@@ -23,7 +24,9 @@ export const DEV_KEYS = [
 export async function startAnvil(options: { port?: number; args?: readonly string[] } = {}): Promise<Anvil> {
   const port = options.port ?? (await freePort())
   const rpcUrl = `http://127.0.0.1:${port}`
-  const process = startProcess(anvilBinary(), ['--port', String(port), ...(options.args ?? [])])
+  // Old states go to disk, hundreds of megabytes of them, and by default stay in the home folder for good.
+  const states = ['--cache-path', tempDir()]
+  const process = startProcess(anvilBinary(), ['--port', String(port), ...states, ...(options.args ?? [])])
   let nextId = 1
   const rpc = async (method: string, ...params: unknown[]): Promise<unknown> => {
     const response = await fetch(rpcUrl, {
