@@ -18,11 +18,12 @@ const WINDOW_TOTAL_BYTES = 32 * 1024 * 1024
 const MAX_WINDOW_BYTES = 1024 * 1024
 const MIN_WINDOW_BYTES = 64 * 1024
 /**
- * Memory for parity that was encoded. Parity shards are sent side by side, but not in step: one that falls further behind
- * has its windows encoded again.
+ * Memory for parity that was encoded. Parity shards are sent side by side, but not in step: those ahead wait a moment for
+ * one that is so far behind, and one that falls further behind has its windows encoded again.
  */
-const KEPT_PARITY_BYTES = 64 * 1024 * 1024
+const KEPT_PARITY_BYTES = 32 * 1024 * 1024
 const MIN_KEPT_WINDOWS = 3
+const PATIENCE_MS = 250
 
 /** The parity of one window, and how many shards have read it; its memory serves another window later. */
 type Slot = { number: number; reads: number; readonly parity: readonly Uint8Array[] }
@@ -55,6 +56,9 @@ export function createShardReader(
   const slots: Slot[] = []
   const coming = new Map<number, Promise<Slot>>()
   let encoding: Promise<unknown> = Promise.resolve()
+  /** Whether the last wait for a slot was worth it, or a slot was read by all since then. */
+  let isHopeful = true
+  let onWholeRead: (() => void) | undefined
 
   function parityWindow(number: number): Promise<Slot> | Slot {
     const at = slots.findIndex((slot) => slot.number === number)
@@ -64,11 +68,25 @@ export function createShardReader(
     return kept
   }
 
-  /** A slot that every shard has read, or the one used longest ago when there are enough of them. */
-  function freeSlot(): Slot | undefined {
-    const at = slots.findIndex(({ reads }) => reads >= parityShards)
-    if (at !== -1) return slots.splice(at, 1)[0]
-    return slots.length < keptWindows ? undefined : slots.shift()
+  /** A slot that every shard has read, a new one, or the one used longest ago when there are enough of them. */
+  async function freeSlot(number: number): Promise<Slot> {
+    const isWholeRead = ({ reads }: Slot) => reads >= parityShards
+    if (slots.length === keptWindows && isHopeful && !slots.some(isWholeRead)) await wholeRead()
+    const at = slots.findIndex(isWholeRead)
+    const [read] = at === -1 ? [] : slots.splice(at, 1)
+    const used = read ?? (slots.length < keptWindows ? undefined : slots.shift())
+    return used ?? { number, reads: 0, parity: buffers(parityShards) }
+  }
+
+  /** Waits until every shard has read some slot, or a moment. */
+  async function wholeRead(): Promise<void> {
+    isHopeful = false
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, PATIENCE_MS)
+    onWholeRead = resolve
+    await promise
+    clearTimeout(timer)
+    onWholeRead = undefined
   }
 
   /** One window at a time: they share the buffers of the data. */
@@ -77,8 +95,8 @@ export function createShardReader(
     const range = { offset, length: Math.min(windowBytes, total - offset) }
     const made = encoding
       .then(async () => {
+        const slot = await freeSlot(number)
         const columns = await readDataColumns(source, layout, { ...range, into: data })
-        const slot = freeSlot() ?? { number, reads: 0, parity: buffers(parityShards) }
         slot.number = number
         slot.reads = 0
         encode(columns, slot.parity)
@@ -103,6 +121,10 @@ export function createShardReader(
       // Taken for another window between being found and being awaited.
       while (slot.number !== number) slot = await parityWindow(number)
       slot.reads++
+      if (slot.reads >= parityShards) {
+        isHopeful = true
+        onWholeRead?.()
+      }
       const start = offset - number * windowBytes
       const bytes = into?.subarray(0, length) ?? new Uint8Array(length)
       bytes.set(slot.parity[index - layout.dataShards]?.subarray(start, start + length) ?? [])

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { bytesSource, type FileSource } from '../../../sdk/client/file-source.ts'
 import { createShardReader } from '../../../sdk/client/shard-reader.ts'
 import { referenceErasure } from '../../../sdk/protocol/erasure.ts'
@@ -9,6 +9,7 @@ import { at, randomBytes } from '../../support/content.ts'
 
 const PARITY = 8
 const WINDOW = 65_536
+const MIB = 1024 * 1024
 const bytes = randomBytes(8_000_000, 71)
 const layout = fileLayout(bytes.length)
 const total = shardBytes(layout)
@@ -22,8 +23,17 @@ const data = Array.from({ length: layout.dataShards }, (_, index) => {
 })
 const shards = [...data, ...referenceErasure.encode(data, PARITY)]
 
+const wide = fileLayout(200_000_000)
+/** A source without end, so that more windows are asked for than are kept. */
+const endless: FileSource = {
+  byteLength: wide.byteLength,
+  read: async (offset, length, into = new Uint8Array(length)) =>
+    into.subarray(0, length).fill(Math.floor(offset / 65_536) % 251),
+}
+
 /** A reader of small windows, and how often a window of the data has been read for its parity. */
-function open(source: FileSource = bytesSource(bytes)) {
+function open(source: FileSource = bytesSource(bytes), of = { layout, maxWindowBytes: WINDOW }) {
+  const total = shardBytes(of.layout)
   let firstShardReads = 0
   const counting: FileSource = {
     ...source,
@@ -32,11 +42,7 @@ function open(source: FileSource = bytesSource(bytes)) {
       return source.read(offset, ...rest)
     },
   }
-  const reader = createShardReader(engines, counting, {
-    layout,
-    parityShards: PARITY,
-    maxWindowBytes: WINDOW,
-  })
+  const reader = createShardReader(engines, counting, { ...of, parityShards: PARITY })
   return { reader, passes: () => firstShardReads }
 }
 
@@ -67,19 +73,12 @@ describe('createShardReader', () => {
   })
 
   it('behavior: readers far apart get the right bytes, whoever loses a window to whom', async () => {
-    const small = fileLayout(200_000_000)
-    // A source without end, so that more windows are asked for than are kept.
-    const source: FileSource = {
-      byteLength: small.byteLength,
-      read: async (offset, length, into = new Uint8Array(length)) =>
-        into.subarray(0, length).fill(Math.floor(offset / 65_536) % 251),
-    }
-    const reader = createShardReader(engines, source, { layout: small, parityShards: PARITY })
-    const windows = shardBytes(small) / reader.windowBytes
+    const reader = createShardReader(engines, endless, { layout: wide, parityShards: PARITY })
+    const windows = shardBytes(wide) / reader.windowBytes
     assert.ok(windows > 8)
     const columnOf = async (number: number) => {
       const columns = await Promise.all(
-        Array.from({ length: small.dataShards }, (_, index) =>
+        Array.from({ length: wide.dataShards }, (_, index) =>
           reader.read(index, number * reader.windowBytes),
         ),
       )
@@ -93,11 +92,47 @@ describe('createShardReader', () => {
       numbers.map(async (number, i) => {
         const parity = i % PARITY
         const offset = number * reader.windowBytes
-        const got = await reader.read(small.dataShards + parity, offset)
+        const got = await reader.read(wide.dataShards + parity, offset)
         const expected = at(await columnOf(number), parity)
         assert.ok(Buffer.from(got.subarray(0, 512)).equals(expected), `window ${number}, parity ${parity}`)
       }),
     )
+  })
+
+  it('behavior: who is ahead waits for one that is behind, but not for one that has stopped', async () => {
+    // Only the waiting has a timer.
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { reader, passes } = open(endless, { layout: wide, maxWindowBytes: MIB })
+      const windows = shardBytes(wide) / reader.windowBytes
+      assert.equal(windows, 16)
+      let behind = 0
+      const readAll = async (parity: number, pause: () => Promise<unknown>) => {
+        for (let number = 0; number < windows; number++) {
+          await pause()
+          await reader.read(wide.dataShards + parity, number * reader.windowBytes)
+          if (parity > 0) behind = Math.max(behind, number)
+        }
+      }
+      const release = Promise.withResolvers<void>()
+      const ahead = Array.from({ length: PARITY - 1 }, (_, i) => readAll(i + 1, async () => undefined))
+      const late = readAll(0, () => release.promise)
+      // Turns of the event loop in which all the others could be done.
+      for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate)
+      assert.equal(behind, 3)
+      release.resolve()
+      await Promise.all([...ahead, late])
+      assert.equal(passes(), windows)
+
+      const again = Array.from({ length: PARITY - 1 }, (_, i) => readAll(i + 1, async () => undefined))
+      for (let isDone = false; !isDone; ) {
+        mock.timers.tick(1_000)
+        const turn = new Promise<boolean>((resolve) => setImmediate(resolve, false))
+        isDone = await Promise.race([Promise.all(again).then(() => true), turn])
+      }
+    } finally {
+      mock.timers.reset()
+    }
   })
 
   it('error: a source that fails fails the read, and the next one may succeed', async () => {
