@@ -46,15 +46,15 @@ export function createDoor({
     guests.size < places && (guests.size === 0 || bytesIn() + bytes <= mostBytes)
   const isSlow = ({ sinceMs, bytes }: Guest) => now() - sinceMs > GRACE_MS + bytes / BYTES_PER_MS
 
-  /** Who has to go for `from`: the oldest of whoever has most, else of all the oldest that is too slow. */
+  /** Who has to go for `from`: of whoever has most one that is too slow, else the newest; else of all the oldest that is too slow. */
   function outgoing(from: string): Guest | undefined {
     const held = new Map<string, number>()
     for (const guest of guests) held.set(guest.from, (held.get(guest.from) ?? 0) + 1)
     const fairMost = (held.get(from) ?? 0) + 2
     const most = Math.max(...held.values())
     const waiting = [...guests].filter(({ hasArrived }) => !hasArrived)
-    const greedy = most < fairMost ? undefined : waiting.find((guest) => held.get(guest.from) === most)
-    return greedy ?? waiting.find(isSlow)
+    const greedy = most < fairMost ? [] : waiting.filter((guest) => held.get(guest.from) === most)
+    return greedy.find(isSlow) ?? greedy.at(-1) ?? waiting.find(isSlow)
   }
 
   return {

@@ -14,9 +14,26 @@ export function loadNodeKzg(): Promise<KzgEngine> {
   return loading
 }
 
-/** An engine of its own. `usePrecomp` makes proofs faster for 100 MB of memory and seconds of loading. */
-export function createNodeKzg(options: { readonly usePrecomp: boolean }): KzgEngine {
-  const context = DasContextJs.create(options)
+/**
+ * How long one call may take, waiting for the library's threads included: thousands of times what it does. Nobody waits for ever for threads
+ * that have died, or that the machine does not let run.
+ */
+const CALL_TIMEOUT_MS = 300_000
+
+/**
+ * An engine of its own. `usePrecomp` makes proofs faster for 100 MB of memory and seconds of loading. Errors of its calls, besides those of
+ * {@link KzgEngine}: TIMEOUT when the library does not come back within `timeoutMs`.
+ */
+export function createNodeKzg({
+  usePrecomp,
+  timeoutMs = CALL_TIMEOUT_MS,
+}: {
+  readonly usePrecomp: boolean
+  readonly timeoutMs?: number
+}): KzgEngine {
+  const context = DasContextJs.create({ usePrecomp })
+  const run = <T>(work: () => Promise<T>, options: CallOptions): Promise<T> =>
+    runWithin(timeoutMs, work, options)
   return {
     name: 'node-eth-kzg',
 
@@ -76,20 +93,30 @@ export function createNodeKzg(options: { readonly usePrecomp: boolean }): KzgEng
   }
 }
 
+type CallOptions = {
+  readonly signal: AbortSignal | undefined
+  readonly refusal?: (cause: unknown) => unknown
+}
+
 /** Runs a call of the library. Its refusal of malformed input becomes `refusal`. Work that has begun cannot be stopped: an abort drops its result. */
-async function run<T>(
+async function runWithin<T>(
+  timeoutMs: number,
   work: () => Promise<T>,
-  {
-    signal,
-    refusal = (cause) => cause,
-  }: { signal: AbortSignal | undefined; refusal?: (cause: unknown) => unknown },
+  { signal, refusal = (cause) => cause }: CallOptions,
 ): Promise<T> {
   signal?.throwIfAborted()
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new ZerogError('TIMEOUT', `the KZG library has not answered for ${timeoutMs} ms`)),
+    timeoutMs,
+  )
   let result: T
   try {
-    result = await work()
+    result = await Promise.race([work(), late])
   } catch (error) {
     throw isMalformed(error) ? refusal(error) : error
+  } finally {
+    clearTimeout(timer)
   }
   signal?.throwIfAborted()
   return result

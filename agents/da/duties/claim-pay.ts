@@ -1,5 +1,6 @@
 import { readDaMoney } from '../../../sdk/chain/da.ts'
 import { claimBlobCall, withdrawDaCall } from '../../../sdk/chain/da-calls.ts'
+import { read } from '../../../sdk/chain/read.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import { rank } from '../../kernel/rank.ts'
 import type { IndexedBlob } from '../blob-index.ts'
@@ -24,7 +25,7 @@ export function claimPay(config: DaConfig): Duty<Claim, DaContext> {
     everyBlocks: config.CLAIM_EVERY_BLOCKS,
 
     async due(ctx) {
-      const { maxFeePerGas, gasPrice } = await ctx.provider.getFeeData()
+      const { maxFeePerGas, gasPrice } = await read(ctx.provider.getFeeData(), { signal: ctx.signal })
       const gasWei = maxFeePerGas ?? gasPrice ?? 0n
       const most = (a: bigint, b: bigint): bigint => (a > b ? a : b)
       const { creditWei } = await readDaMoney(ctx.chain, ctx.self, {

@@ -26,13 +26,13 @@ describe('createDoor', () => {
     alone('a', 20 * MIB)
   })
 
-  it('behavior: who has most makes room, the oldest first', () => {
+  it('behavior: who has most makes room, the newest first', () => {
     const { enter } = open()
     const greedy = [enter('a'), enter('a'), enter('a')]
     enter('b')
     assert.deepEqual(
       greedy.map(({ signal }) => signal.aborted),
-      [true, false, false],
+      [false, false, true],
     )
     assert.throws(() => enter('b'), { code: 'DA_BUSY' })
     assert.throws(() => enter('a'), { code: 'DA_BUSY' })

