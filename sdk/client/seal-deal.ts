@@ -57,17 +57,20 @@ export async function sealDeal(
     }
     throw new ZerogError('INTERNAL', 'the transaction was mined without a Sealed event of the market')
   } catch (error) {
-    return refusalOf(error)
+    return refusalOf(error, plan)
   }
 }
 
-function refusalOf(error: unknown): SealResult {
+function refusalOf(error: unknown, { custodians }: CustodyPlan): SealResult {
   if (!isZerogError(error) || error.code !== 'TX_REVERTED') throw error
   const { error: name, args } = error.meta
   if (name === 'WrongState') throw new ZerogError('ALREADY_SEALED', undefined, { cause: error })
   if (name === 'SealDeadlinePassed') throw new ZerogError('DEADLINE_PASSED', undefined, { cause: error })
   const named = typeof args === 'object' && args !== null ? args : {}
   const provider = 'provider' in named ? named.provider : 'account' in named ? named.account : undefined
-  if (typeof name !== 'string' || !CUSTODIAN_FAULTS.has(name) || typeof provider !== 'string') throw error
+  // The pot's stream can be behind as well, which no other custodian would change.
+  const isCustodian = custodians.some((custodian) => custodian.provider === provider)
+  if (typeof name !== 'string' || !CUSTODIAN_FAULTS.has(name) || typeof provider !== 'string' || !isCustodian)
+    throw error
   return { kind: 'refused', provider, error }
 }

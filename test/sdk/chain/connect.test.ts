@@ -14,6 +14,9 @@ import {
   readSubmission,
   readVault,
 } from '../../../sdk/chain/storage.ts'
+import type { PreparedFile } from '../../../sdk/client/prepare.ts'
+import { sealDeal } from '../../../sdk/client/seal-deal.ts'
+import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { at, randomBytes } from '../../support/content.ts'
 import { shardFile } from '../../support/sharded-file.ts'
 import { sealFile, submitFile } from '../../support/storage-deal.ts'
@@ -103,6 +106,22 @@ describe('connectChain', () => {
       Object.values(vault).reduce((sum, wei) => sum + wei),
       balanceWei,
     )
+  })
+
+  it('error: a seal blames a custodian for what is a custodian’s fault, and nobody for what is not', async () => {
+    const chain = await connect()
+    const provider = at(system.providers, 0).address
+    const sealAgainst = (account: unknown) => {
+      const meta = { error: 'StreamBehind', args: { account } }
+      const submit = () => Promise.reject(new ZerogError('TX_REVERTED', undefined, { meta }))
+      const { submission, shardRoots } = shardFile(randomBytes(300, 3))
+      const prepared = { submission, shardRoots } as unknown as PreparedFile
+      const plan = { root: '', shards: [], custodians: [{ provider, shardBitmap: 1n, shards: [0] }] }
+      const sender = { address: system.uploader.address, submit }
+      return sealDeal({ chain, sender }, { txSeq: 0n, prepared, plan, custodians: [] })
+    }
+    assert.equal((await sealAgainst(provider)).kind, 'refused')
+    await assert.rejects(sealAgainst(system.streams.target), { code: 'TX_REVERTED' })
   })
 
   it('pages through operators, each once', async () => {
