@@ -6,16 +6,21 @@ import { modelFindings } from './model-findings.ts'
 
 const FETCH_TIMEOUT_MS = 5_000
 const LOW_DISK_BYTES = 1_000_000_000
+/** A duty that cannot be looked at for less long may have met a hiccup of the RPC. */
+const BLIND_BLOCKS = 20
 
 const readySchema = z.object({ ready: z.boolean(), checks: z.record(z.string(), z.string()) })
 
 /** What doctor reads of /status of every agent; whatever else there is does not matter here. */
 const statusSchema = z.object({
   operator: z.string(),
+  head: z.object({ number: z.number() }).optional(),
   duties: z
     .array(
       z.object({
         name: z.string(),
+        readAt: z.number().optional(),
+        code: z.string().optional(),
         last: z.object({ outcome: z.string(), code: z.string().optional(), block: z.number() }).optional(),
       }),
     )
@@ -35,6 +40,7 @@ const MENDS: Record<string, string> = {
   redis: 'check REDIS_URL, or that redis-server can run',
   store: 'check free space and permissions of DATA_DIR',
   followers: 'wait: it reads the logs it has missed',
+  duties: 'look for the duty in its log; docs/errors.md has the code',
   running: 'wait until it has stopped, then start it again',
 }
 
@@ -108,20 +114,32 @@ function heldFinding({ shards, columns, usedBytes, capacityBytes }: z.output<typ
   return ok(what, found)
 }
 
-function dutyFindings({ duties }: z.output<typeof statusSchema>): Finding[] {
-  return duties.flatMap(({ name, last }) =>
-    last === undefined || !['failed', 'expired'].includes(last.outcome)
+function dutyFindings({ duties, head }: z.output<typeof statusSchema>): Finding[] {
+  return duties.flatMap(({ name, readAt, code, last }) => [
+    ...(code === undefined || (head !== undefined && head.number - (readAt ?? 0) < BLIND_BLOCKS)
+      ? []
+      : [
+          warn(
+            'duty',
+            `${name} cannot be looked at (${code}), ${readAt === undefined ? 'and never was' : `last at block ${readAt}`}`,
+            mendOf(name, code),
+          ),
+        ]),
+    ...(last === undefined || !['failed', 'expired'].includes(last.outcome)
       ? []
       : [
           warn(
             'duty',
             `${name} ${last.outcome} at block ${last.block}${last.code === undefined ? '' : ` (${last.code})`}`,
-            last.code === 'INSUFFICIENT_FUNDS'
-              ? 'send coins for gas to the operator'
-              : `look for ${name} in the log; docs/errors.md has the code`,
+            mendOf(name, last.code),
           ),
-        ],
-  )
+        ]),
+  ])
+}
+
+function mendOf(duty: string, code: string | undefined): string {
+  if (code === 'INSUFFICIENT_FUNDS') return 'send coins for gas to the operator'
+  return `look for ${duty} in the log; docs/errors.md has the code`
 }
 
 /** Whether there is room for what the agent may still take. */

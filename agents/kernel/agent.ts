@@ -125,6 +125,7 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
     })
     shutdown.add('redis', redis.close)
     const heads = await trackHead({ provider, signal, log })
+    const startBlock = heads.current().number
     shutdown.add('heads', heads.stop)
     // Everything started from here on may still be waiting for the network; this lets go of it.
     shutdown.add('abort', () => aborter.abort())
@@ -208,6 +209,13 @@ export async function startAgent<C extends KernelContext>(options: AgentOptions<
         store: checkStore,
         followers: async () =>
           running.find((follower) => follower.lag() > 100) && 'logs are still being read',
+        duties: async () => {
+          const { number } = heads.current()
+          const blind = loop
+            ?.states()
+            .find(({ readAt, code }) => code && number - (readAt ?? startBlock) > 100)
+          return blind && `${blind.name} cannot be looked at: ${blind.code}`
+        },
         running: async () => (shutdown.started() ? 'the agent is stopping' : undefined),
       },
     })

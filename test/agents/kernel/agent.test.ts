@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { examineAgent } from '../../../agents/cli/examine-agent.ts'
 import { type AgentHandle, type AgentOptions, startAgent } from '../../../agents/kernel/agent.ts'
 import { kernelEnv, loadConfig } from '../../../agents/kernel/config.ts'
 import type { Duty, KernelContext } from '../../../agents/kernel/duty.ts'
@@ -174,6 +175,31 @@ describe('startAgent', () => {
       'it says that it cannot write',
       async () => (await fetch(`${agent.url}/ready`)).status === 503,
     )
+  })
+
+  it('behavior: is not ready while it cannot see for long what is due, and says so', async () => {
+    let isBlind = true
+    const duty: Duty<never, Context> = {
+      name: 'look',
+      due: async () => {
+        if (isBlind) throw new ZerogError('LOG_GAP')
+        return []
+      },
+      id: () => 'never',
+      perform: async () => undefined,
+    }
+    const held = { shards: { complete: 0, partial: 0, damaged: 0 }, usedBytes: 0, capacityBytes: 1 }
+    const agent = await start(options({}, { duties: [duty], status: () => held }))
+    const ready = async () => {
+      const response = await fetch(`${agent.url}/ready`)
+      return { status: response.status, text: await response.text() }
+    }
+    await anvil.mine(110)
+    await until('it says so', async () => /look cannot be looked at: LOG_GAP/.test((await ready()).text))
+    const finding = (await examineAgent(agent.url, undefined)).find(({ check }) => check === 'duty')
+    assert.match(finding?.found ?? '', /^look cannot be looked at \(LOG_GAP\), and never was$/)
+    isBlind = false
+    await until('it is ready again', async () => (await ready()).status === 200)
   })
 
   it('behavior: stopping waits for the running job, and starts no other', async () => {
