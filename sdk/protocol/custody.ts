@@ -1,14 +1,21 @@
-import { AbiCoder, concat, keccak256 } from 'ethers'
+import { concat, keccak256 } from 'ethers'
 import { ZerogError } from './errors.ts'
+import { fromHex } from './hex.ts'
+
+const WORD_BYTES = 32
+const ADDRESS_BYTES = 20
 
 /** Who holds which shard. `shardRoot` is 32 B of hex. */
 export type Custody = { index: number; provider: string; shardRoot: string }
 
 /** Leaf of one shard: keccak256(abi.encode(uint256 index, address provider, bytes32 shardRoot)). */
 export function custodyLeaf({ index, provider, shardRoot }: Custody): string {
-  return keccak256(
-    AbiCoder.defaultAbiCoder().encode(['uint256', 'address', 'bytes32'], [index, provider, shardRoot]),
-  )
+  // Three words by hand: ethers takes some fifty times as long, and an upload makes hundreds of leaves at both ends.
+  const words = new Uint8Array(3 * WORD_BYTES)
+  new DataView(words.buffer).setBigUint64(WORD_BYTES - 8, BigInt(index))
+  words.set(fromHex(provider, ADDRESS_BYTES), 2 * WORD_BYTES - ADDRESS_BYTES)
+  words.set(fromHex(shardRoot, WORD_BYTES), 2 * WORD_BYTES)
+  return keccak256(words)
 }
 
 /** Root over the leaves of all shards in shard order; an odd last node moves up unchanged. Twin of `CustodyLib.root`. */
