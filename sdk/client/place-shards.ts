@@ -1,4 +1,4 @@
-import { errorCode, ZerogError } from '../protocol/errors.ts'
+import { errorCode, isZerogError, ZerogError } from '../protocol/errors.ts'
 import { type Assignment, assignShards } from './assign-shards.ts'
 import type { Candidate, Rejection } from './find-candidates.ts'
 import type { PreparedFile } from './prepare.ts'
@@ -123,7 +123,9 @@ export function createPlacement(options: {
       // Dropped meanwhile for another shard's failure: this one is placed anew already.
       if (own?.aborted) return
       const code = errorCode(error)
-      if (FATAL_CODES.has(code) || isUnsigned(error)) throw error
+      // A code that came with an answer is the provider's word, and must not end what others can do.
+      const isOwn = !isZerogError(error) || error.meta.status === undefined
+      if ((isOwn && FATAL_CODES.has(code)) || isUnsigned(error)) throw error
       // Bytes that do not hash to their root any more are ours, not the provider's fault.
       if (code === 'ROOT_MISMATCH') await options.assertUnchanged()
       drop(operator, error)

@@ -186,7 +186,12 @@ async function finish(
   const placement = await startPlacement(context, job)
   let sendSec = 0
   for (;;) {
-    await placement.send()
+    await placement.send().catch(async (error) => {
+      // Providers refuse what is too late, each for itself: the chain says whether that was the reason.
+      if (!signal?.aborted)
+        checkDeadline(chain, paid, await read(chain.provider.getBlockNumber(), signalOf(signal)))
+      throw error
+    })
     sendSec += clock()
     const sealed = await trySeal(context, { ...job, placement })
     if (sealed === undefined) continue

@@ -211,18 +211,20 @@ describe('uploadFile', () => {
     assert.deepEqual(second.custodians, first.custodians)
   })
 
-  it('replaces a provider that refuses shards', async () => {
-    const refusal = JSON.stringify({ error: { code: 'DISK_FULL', message: 'no room' } })
-    proxy.decide(({ method, path }) =>
-      method === 'PUT' && path.includes('/shards/')
-        ? { kind: 'answer', status: 507, body: refusal }
-        : { kind: 'pass' },
-    )
-    const { bytes, result, replaced } = await uploadThrough()
-    const { address } = at(network.providers, PROXIED)
-    assert.deepEqual(replaced, [{ stage: 'replaced', provider: address, code: 'DISK_FULL' }])
-    assert(result.custodians.every(({ provider }) => provider !== address))
-    assert.deepEqual(await bringBack(result.root), bytes)
+  it('replaces a provider that refuses shards, also with a word that would end the upload if it were ours', async () => {
+    for (const code of ['DISK_FULL', 'ABORTED', 'DEADLINE_PASSED']) {
+      const refusal = JSON.stringify({ error: { code, message: 'no' } })
+      proxy.decide(({ method, path }) =>
+        method === 'PUT' && path.includes('/shards/')
+          ? { kind: 'answer', status: 507, body: refusal }
+          : { kind: 'pass' },
+      )
+      const { bytes, result, replaced } = await uploadThrough()
+      const { address } = at(network.providers, PROXIED)
+      assert.deepEqual(replaced, [{ stage: 'replaced', provider: address, code }])
+      assert(result.custodians.every(({ provider }) => provider !== address))
+      assert.deepEqual(await bringBack(result.root), bytes)
+    }
   })
 
   it('replaces a provider that keeps silent, and one that dies on the way', async () => {
