@@ -8,6 +8,7 @@ import { MAX_PAYLOAD_BYTES } from '../../../sdk/protocol/blob.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { until } from '../../support/until.ts'
+import { sendWild } from '../../support/wild-requests.ts'
 import { type Rollup, startRollup } from './rollup-fixture.ts'
 
 describe('alt-DA routes', () => {
@@ -310,5 +311,40 @@ describe('alt-DA routes', () => {
     }
     assert.equal(rollup.network.blobs.size, 0)
     assert.equal((await put('/put', randomBytes(10))).status, 200)
+  })
+
+  it('spoiled requests: none brings it down or keeps its room', async () => {
+    await restart({ ROLLUP_BUFFER_BYTES: String(MAX_PAYLOAD_BYTES), ROLLUP_IN_FLIGHT: '2' })
+    const payload = Buffer.from(randomBytes(300))
+    const blobId = rollup.network.add(payload)
+    const host = 'host: x\r\nconnection: close\r\n'
+    const body = (start: string, bytes: Buffer) =>
+      Buffer.concat([Buffer.from(`${start}${host}content-length: ${bytes.length}\r\n\r\n`), bytes])
+    const call = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'das_store',
+      params: ['0x00', '0x1', `0x${'11'.repeat(65)}`],
+    }
+    const statuses = await sendWild(
+      rollup.url,
+      [
+        body('POST /put HTTP/1.1\r\n', payload),
+        body(`PUT /put/${keccak(payload)} HTTP/1.1\r\n`, payload),
+        `POST /put HTTP/1.1\r\n${host}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`,
+        `GET /get/${generic(blobId)} HTTP/1.1\r\n${host}\r\n`,
+        `GET /get-by-hash/${'ab'.repeat(32)} HTTP/1.1\r\n${host}\r\n`,
+        body('POST / HTTP/1.1\r\n', Buffer.from(JSON.stringify(call))),
+      ],
+      { count: 600, seed: 7 },
+    )
+    assert.equal(statuses.length, 600)
+    assert.ok(!statuses.includes(500), 'a refusal, not a failure')
+    assert.ok(statuses.filter((status) => status >= 400).length > 100)
+    // All the room there is: what a spoiled request had taken is given back.
+    const large = new Uint8Array(MAX_PAYLOAD_BYTES).fill(9)
+    assert.equal((await put('/put', large)).status, 200)
+    const reads = await Promise.all(Array.from({ length: 8 }, () => get(generic(blobId))))
+    for (const read of reads) assert.equal(await hexOf(read), hexlify(payload))
   })
 })

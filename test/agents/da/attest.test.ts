@@ -12,6 +12,7 @@ import { columnFileBytes } from '../../../sdk/protocol/column.ts'
 import { attestationDigest, daDomain } from '../../../sdk/protocol/da-typed-data.ts'
 import { fromHex } from '../../../sdk/protocol/hex.ts'
 import { at, randomBytes } from '../../support/content.ts'
+import { sendWild } from '../../support/wild-requests.ts'
 import { type DaAgent, type DaWorld, startDaWorld, type WorldNode } from './da-world.ts'
 import { type Crafted, confirm, craft, offerTo, pay, putRaw, seatsOf } from './rogue-disperser.ts'
 
@@ -247,6 +248,33 @@ describe('attest', () => {
     })
     const { status, code } = await putRaw(node, crafted.blobId, dripping)
     assert.deepEqual([status, code], [504, 'TIMEOUT'])
+  })
+
+  it('behavior: spoiled requests bring no node down, and nothing of them is stored', async () => {
+    const honest = world.node(2)
+    const crafted = await craft(world, honest, { nonce: 9n, payload: randomBytes(900, 6) })
+    await pay(world, honest, crafted)
+    const before = at(agents, 0).context.columns.counts()
+    const offer = encodeOffer(crafted, { ...crafted.offer, columns: seatsOf(crafted, node) })
+    const path = `/da/blobs/${crafted.blobId}`
+    const host = 'host: x\r\nconnection: close\r\n'
+    const start = `PUT ${path}/columns HTTP/1.1\r\n${host}content-length: ${offer.length}\r\n\r\n`
+    const statuses = await sendWild(
+      node.url,
+      [
+        // Cut short, so that no spoiled one is whole by chance.
+        Buffer.concat([Buffer.from(start), offer.subarray(0, -1)]),
+        `POST /da/blobs?retentionPeriods=6 HTTP/1.1\r\n${host}authorization: ZeroGDa ${honest.wallet.address} 9999999999 0x${'11'.repeat(65)}\r\ncontent-length: 3\r\n\r\nabc`,
+        `GET ${path} HTTP/1.1\r\n${host}\r\n`,
+        `GET ${path}/columns/3 HTTP/1.1\r\n${host}\r\n`,
+        `GET ${path}/payload HTTP/1.1\r\n${host}\r\n`,
+      ],
+      { count: 200, seed: 3 },
+    )
+    assert.equal(statuses.length, 200)
+    assert.deepEqual(at(agents, 0).context.columns.counts(), before)
+    const answer = await offerTo(node, crafted)
+    assert.equal(answer.status, 200, answer.code)
   })
 
   it('behavior: what an honest node signed confirms on chain', async () => {
