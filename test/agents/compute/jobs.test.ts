@@ -232,6 +232,9 @@ describe('the job duty', () => {
       ...{ modelHash: modelHash(CHAT), modelRoot: rootOf(provider), bidWindowSec: 5n },
       ...{ inputRoot: await storeText(formatJobInput(requests)), maxUnits: 5n * 24n + 10n },
     }
+    // As many as are worked on at a time, with an input that nobody has: they must not keep the others waiting.
+    const lost = { ...terms, inputRoot: `0x${'5e'.repeat(32)}` }
+    const lostIds = [await openJob(client, lost), await openJob(client, lost)]
     const strange = await openJob(client, { ...terms, arbiter: world.account(30).address })
     const dear = await openJob(client, { ...terms, inputUnits: 1n })
     // A bond of five coins for work worth a fraction of one: who is late there loses more than it could earn.
@@ -260,7 +263,7 @@ describe('the job duty', () => {
     assert.ok(texts.slice(0, 5).every((text) => text.length > 20))
     assert.equal(texts[6], 'COMPUTE_BALANCE_TOO_LOW')
     assert.ok(header.units > 5n * 24n && header.units <= terms.maxUnits)
-    for (const other of [strange, dear, trap, rushed, bulky])
+    for (const other of [...lostIds, strange, dear, trap, rushed, bulky])
       assert.equal((await readJob(world.chain, other))?.state, 'open')
 
     const env = {
