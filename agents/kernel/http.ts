@@ -46,7 +46,7 @@ const OPERATOR_PATHS = new Set(['/health', '/ready', '/status', '/metrics'])
  * /health (the process lives), /ready (200 when every check passes, else 503 and the reasons), /status (JSON), /metrics.
  *
  * Every error leaves as `{ error: { code, message, meta } }` with the status of its code; `meta` only where the caller can
- * do something about it (4xx and DISK_FULL).
+ * do something about it (4xx and DISK_FULL), and of an unreachable peer its name.
  */
 export async function createHttpServer(options: createHttpServer.Options): Promise<HttpServer> {
   const { log, metrics, checks, status } = options
@@ -76,7 +76,7 @@ export async function createHttpServer(options: createHttpServer.Options): Promi
         { method: request.method, path: pathOf(request.url), code: known.code, err: error },
         'request failed',
       )
-    const meta = httpStatus < 500 || known.code === 'DISK_FULL' ? known.meta : {}
+    const meta = httpStatus < 500 || known.code === 'DISK_FULL' ? known.meta : peerOf(known)
     return reply.status(httpStatus).send(errorBody(known.code, known.message, meta))
   })
   server.setNotFoundHandler((request) => {
@@ -166,6 +166,10 @@ function asZerogError(error: FastifyError | Error): ZerogError {
     return new ZerogError('BAD_REQUEST', error.message, { cause: error })
   // What went wrong inside is for the log, not for the caller.
   return new ZerogError('INTERNAL', undefined, { cause: error })
+}
+
+function peerOf({ code, meta }: ZerogError): Readonly<Record<string, unknown>> {
+  return code === 'PEER_UNREACHABLE' && meta.provider !== undefined ? { provider: meta.provider } : {}
 }
 
 function errorBody(code: string, message: string, meta: Readonly<Record<string, unknown>> = {}) {

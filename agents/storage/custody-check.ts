@@ -135,6 +135,7 @@ export async function checkParity(
         if (errorCode(error) !== 'PEER_MISBEHAVED') throw error
         throw new ZerogError('PEER_UNREACHABLE', 'a co-custodian cannot show its data shard', {
           cause: error,
+          meta: { provider: proposal.shards[index]?.provider },
         })
       }
     }

@@ -11,6 +11,7 @@ import { collectCustody } from './collect-custody.ts'
 import { custodyPlan } from './custody-plan.ts'
 import type { FileSource } from './file-source.ts'
 import { askProviders, findCandidates, type ProviderAnswer } from './find-candidates.ts'
+import { createCulprits } from './find-culprits.ts'
 import { dealCustody } from './find-deal.ts'
 import type { HttpTransport } from './http.ts'
 import {
@@ -184,6 +185,7 @@ async function finish(
   const paySec = clock()
 
   const placement = await startPlacement(context, job)
+  const culprits = createCulprits()
   let sendSec = 0
   for (;;) {
     await placement.send().catch(async (error) => {
@@ -193,7 +195,7 @@ async function finish(
       throw error
     })
     sendSec += clock()
-    const sealed = await trySeal(context, { ...job, placement })
+    const sealed = await trySeal(context, { ...job, placement, culprits })
     if (sealed === undefined) continue
     const { plan, gasUsed, args } = sealed
     return {
@@ -272,7 +274,13 @@ async function startPlacement(
 /** One attempt to have all custodians sign and to seal; undefined when some were dropped and shards must move. */
 async function trySeal(
   context: PayContext,
-  job: { options: uploadFile.Options; paid: PaidSubmission; prepared: PreparedFile; placement: Placement },
+  job: {
+    options: uploadFile.Options
+    paid: PaidSubmission
+    prepared: PreparedFile
+    placement: Placement
+    culprits: ReturnType<typeof createCulprits>
+  },
 ) {
   const { chain, signal } = context
   const { options, paid, prepared, placement } = job
@@ -288,7 +296,13 @@ async function trySeal(
   })
   checkDeadline(chain, paid, head)
   if (failures.size > 0) {
-    for (const [provider, error] of culprits(failures)) placement.drop(provider, error)
+    const nameOf = new Map(plan.custodians.map(({ provider }) => [provider.toLowerCase(), provider]))
+    for (const [culprit, error] of job.culprits(failures)) {
+      const provider = nameOf.get(culprit.toLowerCase())
+      // Whoever names a stranger has nobody else to blame.
+      if (provider !== undefined) placement.drop(provider, error)
+      else for (const accuser of failures.keys()) placement.drop(accuser, error)
+    }
     return undefined
   }
   options.onProgress?.({ stage: 'seal' })
@@ -296,18 +310,6 @@ async function trySeal(
   if (result.kind === 'sealed') return { plan, gasUsed: result.gasUsed, args: result.sealed }
   placement.drop(result.provider, result.error)
   return undefined
-}
-
-/**
- * Whom to replace. A custodian that cannot reach another is only dropped when none failed on its own account: most likely
- * the one it could not reach has failed too.
- */
-function culprits(failures: ReadonlyMap<string, unknown>): [string, unknown][] {
-  const all = [...failures]
-  const isSecondHand = (error: unknown) =>
-    error instanceof ZerogError && error.code === 'PEER_UNREACHABLE' && error.meta.status !== undefined
-  const own = all.filter(([, error]) => !isSecondHand(error))
-  return own.length > 0 ? own : all.slice(0, 1)
 }
 
 async function summarizeSealed(

@@ -3,6 +3,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { type Assignment, assignShards, type Keeper } from '../../../sdk/client/assign-shards.ts'
 import { findCandidates } from '../../../sdk/client/find-candidates.ts'
+import { createCulprits } from '../../../sdk/client/find-culprits.ts'
+import { ZerogError } from '../../../sdk/protocol/errors.ts'
 
 const keepers = (...capacities: number[]): Keeper[] =>
   capacities.map((capacityShards, i) => ({ operator: `p${i}`, capacityShards }))
@@ -97,5 +99,54 @@ describe('findCandidates', () => {
     assert.deepEqual(found({ chunkBytes: 2 ** 16 }), ['taken'])
     assert.deepEqual(found({ chunkBytes: 2 ** 16 - 1 }), ['BODY_TOO_LARGE'])
     assert.deepEqual(found({ chunkBytes: 512 }, 512), ['taken'])
+  })
+})
+
+describe('createCulprits', () => {
+  const blames = (provider?: string) =>
+    new ZerogError('PEER_UNREACHABLE', undefined, { meta: { status: 502, ...(provider && { provider }) } })
+  const named = (culprits: readonly [string, unknown][]) => culprits.map(([name]) => name)
+
+  it('who fails on its own account goes, whatever others say', () => {
+    const failures = new Map<string, unknown>([
+      ['a', blames('x')],
+      ['b', new ZerogError('STAKE_TOO_LOW', undefined, { meta: { status: 409 } })],
+      ['c', new ZerogError('PEER_UNREACHABLE')],
+    ])
+    assert.deepEqual(named(createCulprits()(failures)), ['b', 'c'])
+  })
+
+  it('the one whom several name goes; one that is alone with its word, or names nobody, goes itself', () => {
+    const several = new Map([
+      ['a', blames('y')],
+      ['b', blames('x')],
+      ['c', blames('x')],
+    ])
+    assert.deepEqual(named(createCulprits()(several)), ['x'])
+    assert.deepEqual(named(createCulprits()(new Map([['a', blames('x')]]))), ['a'])
+    assert.deepEqual(
+      named(
+        createCulprits()(
+          new Map([
+            ['a', blames()],
+            ['b', blames()],
+          ]),
+        ),
+      ),
+      ['a'],
+    )
+  })
+
+  it('two in league drive out two others at most', () => {
+    const culprits = createCulprits()
+    const both = (victim: string) =>
+      new Map([
+        ['a', blames(victim)],
+        ['b', blames(victim)],
+      ])
+    assert.deepEqual(
+      ['x', 'y', 'z'].flatMap((victim) => named(culprits(both(victim)))),
+      ['x', 'y', 'a', 'b'],
+    )
   })
 })

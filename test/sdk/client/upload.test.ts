@@ -227,6 +227,19 @@ describe('uploadFile', () => {
     }
   })
 
+  it('replaces a provider that takes shards and shows them to no other custodian, and none of those that say so', async () => {
+    const refusal = JSON.stringify({ error: { code: 'FORBIDDEN', message: 'no' } })
+    proxy.decide(({ method, path }) =>
+      method === 'GET' && path.includes('/chunks/')
+        ? { kind: 'answer', status: 403, body: refusal }
+        : { kind: 'pass' },
+    )
+    const { result, replaced } = await uploadThrough()
+    const { address } = at(network.providers, PROXIED)
+    assert.deepEqual(replaced, [{ stage: 'replaced', provider: address, code: 'PEER_UNREACHABLE' }])
+    assert(result.custodians.every(({ provider }) => provider !== address))
+  })
+
   it('replaces a provider that keeps silent, and one that dies on the way', async () => {
     for (const [kind, code] of [
       ['silent', 'TIMEOUT'],
