@@ -1,13 +1,18 @@
 import { closeJobCall } from '../../../sdk/chain/job-calls.ts'
-import { readJob } from '../../../sdk/chain/jobs.ts'
+import { type JobState, readJob } from '../../../sdk/chain/jobs.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import type { ComputeContext } from '../context.ts'
 import { jobFiles } from '../job-files.ts'
 import { submit } from '../submit.ts'
 
+const CLOSABLE: readonly JobState[] = ['assigned', 'delivered', 'disputed']
+
 type Item = { jobId: bigint; isOver: boolean }
 
-/** Has jobs closed whose window is over, which credits the pay, and clears away what is left of closed ones. */
+/**
+ * Has jobs closed whose window is over, which credits the pay, and clears away what is left of closed ones. One that is late, too:
+ * its client may never come back, and it would count among those under way for ever.
+ */
 export const closeJob: Duty<Item, ComputeContext> = {
   name: 'close-job',
   everyBlocks: 2,
@@ -19,7 +24,7 @@ export const closeJob: Duty<Item, ComputeContext> = {
     const own = await Promise.all(
       jobs.own().map(async (jobId) => {
         const job = await readJob(chain, jobId, { blockTag: head.number, signal })
-        const isOurs = job?.provider === self && (job.state === 'delivered' || job.state === 'disputed')
+        const isOurs = job?.provider === self && CLOSABLE.includes(job.state)
         return isOurs && job.untilSec <= nowSec ? [{ jobId, isOver: false }] : []
       }),
     )

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseEther, type Wallet, ZeroAddress } from 'ethers'
 import { decodeStorageEvent } from '../../../sdk/chain/events.ts'
-import { openJobCall, ruleJobCall } from '../../../sdk/chain/job-calls.ts'
+import { bidCall, openJobCall, ruleJobCall } from '../../../sdk/chain/job-calls.ts'
 import { decodeJobEvent } from '../../../sdk/chain/job-events.ts'
 import {
   type JobTerms,
@@ -160,6 +160,14 @@ describe('the job duty', () => {
       ...{ minUnits: 20n, inputUnits: 20n, maxUnits: 20n },
     })
 
+    // One that can only be late: its input is lost.
+    const lateId = await openJob(client, { modelRoot: rootOf(provider), inputRoot: `0x${'5e'.repeat(32)}` })
+    const { termsHash = '', bondWei: lateBondWei = 0n } = (await readJob(world.chain, lateId)) ?? {}
+    await world.send(
+      provider.wallet,
+      bidCall(world.chain, { jobId: lateId, termsHash, bondWei: lateBondWei }),
+    )
+
     for (const point of [
       'job-bid',
       'job-batch',
@@ -192,8 +200,9 @@ describe('the job duty', () => {
       ],
     )
 
-    await world.elapse(61n)
+    await world.elapse(3601n)
     const closed = await jobIn(jobId, 'settled')
+    await jobIn(lateId, 'timed-out')
     const { bondWei, priceWei } = closed
     assert.equal(priceWei, 20n * 1000n + 20n * 3000n)
     assert.equal(await world.chain.compute.jobs.creditOf(provider.wallet), bondWei + priceWei)
