@@ -25,8 +25,8 @@ export type RollupContext = {
   readonly buffer: Budget
   /** Bytes of calls whose sender is known only once they are read; so they take nothing from `buffer`. */
   readonly calls: Budget
-  /** Payloads that are read, and held until they are sent. */
-  readonly reads: Budget
+  /** Payloads that are read, and held until they are sent: for whoever asks, in places of its own for the operator's rollup. */
+  readonly readsFor: (request: FastifyRequest) => Budget
   readonly signal: AbortSignal
   readonly log: Log
 }
@@ -44,7 +44,7 @@ const CERTIFICATE_INVALID = 418
  * reader is 418. On /put 503 means "publish elsewhere": everything that keeps a good payload from being published is a 503.
  */
 export function addAltDaRoutes(server: HttpServer, ctx: RollupContext): void {
-  const { config, ports, blobs, hasher, buffer, reads, signal, log } = ctx
+  const { config, ports, blobs, hasher, buffer, readsFor, signal, log } = ctx
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 
@@ -109,7 +109,7 @@ export function addAltDaRoutes(server: HttpServer, ctx: RollupContext): void {
   async function get(request: Request, reply: FastifyReply): Promise<FastifyReply> {
     const commitment = parseAltDaCommitment(request.params.commitment ?? '')
     try {
-      const payload = await workForReply(reads, { reply, signal }, () =>
+      const payload = await workForReply(readsFor(request), { reply, signal }, () =>
         commitment.kind === 'keccak'
           ? blobs.readByHash(commitment.payloadHash)
           : blobs.read(commitment.blobId),

@@ -24,7 +24,7 @@ export function addAnyTrustRoutes(
   ctx: RollupContext,
   parts: createAnyTrustRpc.Parts,
 ): void {
-  const { calls, config, reads, signal } = ctx
+  const { calls, config, readsFor, signal } = ctx
   const maxBytes = config.ANYTRUST_BATCH_POSTERS.length > 0 ? RPC_BYTES : SMALL_RPC_BYTES
   const call = createAnyTrustRpc(ctx, parts)
   server.removeAllContentTypeParsers()
@@ -38,7 +38,7 @@ export function addAnyTrustRoutes(
     const hash = hashOf(request.params.hash ?? '')
     reply.header('cache-control', SHORT_CACHE)
     try {
-      const data = await workForReply(reads, { reply, signal }, () => parts.anytrust.read(hash))
+      const data = await workForReply(readsFor(request), { reply, signal }, () => parts.anytrust.read(hash))
       reply.header('cache-control', LONG_CACHE)
       return reply.send({ data: Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64') })
     } catch (error) {

@@ -50,6 +50,7 @@ const STEPS = [
      until_sec INTEGER NOT NULL,
      blob_id TEXT NOT NULL
    ) STRICT;`,
+  "DELETE FROM da_collected WHERE blob_id NOT IN (SELECT blob_id FROM da_dispersal WHERE state = 'open');",
 ]
 
 /** A publisher's permission that was used; after `until`, in Unix seconds, nobody can show it again. */
@@ -133,14 +134,17 @@ export async function openDispersalJournal({ folder, store }: { folder: string; 
         id,
       )?.blob_id,
 
-    /** Ends a dispersal; its payload is needed no more. */
+    /** Ends a dispersal; its payload and signatures are needed no more: what was confirmed of them is on chain. */
     async close(blobId: string, code?: ErrorCode): Promise<void> {
-      store.run(
-        'UPDATE da_dispersal SET state = ?, code = ? WHERE blob_id = ?',
-        code === undefined ? 'done' : 'failed',
-        code ?? null,
-        blobId,
-      )
+      store.transaction(() => {
+        store.run(
+          'UPDATE da_dispersal SET state = ?, code = ? WHERE blob_id = ?',
+          code === undefined ? 'done' : 'failed',
+          code ?? null,
+          blobId,
+        )
+        store.run('DELETE FROM da_collected WHERE blob_id = ?', blobId)
+      })
       await rm(fileOf(blobId), { force: true })
     },
 

@@ -12,15 +12,25 @@ const FOREIGN_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'origin', 
  * stock client sends `http://rollup:<token>@host`); without, whoever is not on this machine. Errors: UNAUTHORIZED, FORBIDDEN.
  */
 export function requireRollup(request: FastifyRequest, token: string | undefined): void {
+  const refusal = refusalOf(request, token)
+  if (refusal) throw refusal
+}
+
+/** Whether a request is of the operator's own rollup, by the same test. */
+export function isRollup(request: FastifyRequest, token: string | undefined): boolean {
+  return refusalOf(request, token) === undefined
+}
+
+function refusalOf(request: FastifyRequest, token: string | undefined): ZerogError | undefined {
   if (token === undefined) {
     const { remoteAddress = '' } = request.raw.socket
     const isForeign = FOREIGN_HEADERS.some((name) => request.headers[name] !== undefined)
-    if (LOOPBACK.has(remoteAddress) && !isForeign) return
-    throw new ZerogError('FORBIDDEN', 'without ROLLUP_TOKEN only this machine may put')
+    if (LOOPBACK.has(remoteAddress) && !isForeign) return undefined
+    return new ZerogError('FORBIDDEN', 'without ROLLUP_TOKEN only this machine may put')
   }
   const shown = tokenOf(request.headers.authorization)
-  if (shown !== undefined && isEqual(shown, token)) return
-  throw new ZerogError('UNAUTHORIZED', 'the rollup token is missing or wrong')
+  if (shown !== undefined && isEqual(shown, token)) return undefined
+  return new ZerogError('UNAUTHORIZED', 'the rollup token is missing or wrong')
 }
 
 function tokenOf(header: string | undefined): string | undefined {

@@ -13,6 +13,7 @@ import { createAnyTrustStore } from './anytrust-store.ts'
 import { createBudget } from './budget.ts'
 import { createRollupBlobs, type RollupPorts } from './rollup-blobs.ts'
 import type { RollupConfig } from './rollup-config.ts'
+import { isRollup } from './rollup-writers.ts'
 
 const SALT = 'ZeroG AnyTrust'
 const INFO = 'Nitro BLS12-381 signing key, version 1'
@@ -45,6 +46,8 @@ export async function addRollupRoutes(
   const timeoutMs = config.ROLLUP_TIMEOUT_SEC * 1000
   const inFlight = config.ROLLUP_IN_FLIGHT
   const blobs = createRollupBlobs({ ports, store, hasher, inFlight, timeoutMs, signal, log })
+  // Strangers that read slowly, or much, wait for each other: the rollup of this operator does not wait for them.
+  const [own, strangers] = [createBudget(inFlight), createBudget(inFlight)]
   const ctx: RollupContext = {
     config,
     ports,
@@ -52,7 +55,7 @@ export async function addRollupRoutes(
     hasher,
     buffer: createBudget(config.ROLLUP_BUFFER_BYTES),
     calls: createBudget(config.ROLLUP_BUFFER_BYTES),
-    reads: createBudget(inFlight),
+    readsFor: (request) => (isRollup(request, config.ROLLUP_TOKEN) ? own : strangers),
     signal,
     log,
   }

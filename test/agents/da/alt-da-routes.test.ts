@@ -145,6 +145,24 @@ describe('alt-DA routes', () => {
     assert.equal(rollup.network.mostReading, 2)
   })
 
+  it('strangers that read slowly do not keep the rollup of this operator from reading', async () => {
+    const token = 'a secret of the rollup'.replaceAll(' ', '-')
+    await restart({ ROLLUP_IN_FLIGHT: '2', ROLLUP_TOKEN: token })
+    const blobId = rollup.network.add(randomBytes(100))
+    const gate = Promise.withResolvers<void>()
+    rollup.network.readGate = gate.promise
+    const strangers = [get(generic(blobId)), get(generic(blobId)), get(generic(blobId))]
+    await until('their places are taken', () => rollup.network.reading === 2)
+    rollup.network.readGate = Promise.resolve()
+    const own = await fetch(`${rollup.url}/get/${generic(blobId)}`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(30_000),
+    })
+    assert.equal(own.status, 200)
+    gate.resolve()
+    for (const stranger of strangers) assert.equal((await stranger).status, 200)
+  })
+
   it('the same payload put in parallel is published once and answered alike', async () => {
     const gate = Promise.withResolvers<void>()
     rollup.network.gate = gate.promise

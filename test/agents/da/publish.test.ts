@@ -63,6 +63,10 @@ describe('a network of DA agents', () => {
     const back = await readPayload(at(agents, 3).context, blobId, AbortSignal.timeout(60_000))
     assert.ok(Buffer.from(payload).equals(back))
     assert.equal((await readBlobRecord(world.chain, blobId))?.status, 'final')
+    // What is done leaves no signatures behind: a disperser would gather megabytes of them a day.
+    const { journal } = at(agents, 0).context
+    await until('the blob is done', () => journal.get(blobId)?.state === 'done')
+    assert.equal(journal.collected(blobId).size, 0)
   })
 
   it('behavior: a read takes the data columns when they are there, and asks who is silent no more', async () => {
