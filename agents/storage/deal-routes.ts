@@ -1,5 +1,4 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { readDealState } from '../../sdk/chain/storage.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 import type { HttpServer } from '../kernel/http.ts'
 import type { StorageContext } from './context.ts'
@@ -8,7 +7,7 @@ import { checkProposal } from './custody-check.ts'
 import type { PermissionCheck } from './permission-check.ts'
 import { parseCount, parseTxSeq, signSchema } from './request.ts'
 import type { ShardInfo } from './shard-store.ts'
-import { checkTerms, type SignParts, signCustody } from './sign-custody.ts'
+import { checkTerms, type SignedCustody, type SignParts, signCustody } from './sign-custody.ts'
 import type { SubmissionViews } from './submission-view.ts'
 
 const PAGE_DEALS = 100
@@ -22,6 +21,17 @@ export function addDealRoutes(
   { views, permissions }: { views: SubmissionViews; permissions: PermissionCheck },
 ): void {
   const parts: SignParts = { ...ctx, views }
+  /** Signatures under way: each takes reads of the chain and of other providers, however often it is asked for. */
+  const signing = new Map<string, Promise<SignedCustody>>()
+
+  function signOnce(txSeq: bigint, custodyRoot: string): Promise<SignedCustody> {
+    const id = `${txSeq}-${custodyRoot}`
+    const running = signing.get(id)
+    if (running) return running
+    const signed = signCustody(parts, { txSeq, custodyRoot, signal: ctx.signal })
+    signing.set(id, signed)
+    return signed.finally(() => signing.delete(id))
+  }
 
   server.put('/v1/deals/:txSeq/custody', async (request: Request) => {
     const txSeq = parseTxSeq(request.params.txSeq)
@@ -37,14 +47,15 @@ export function addDealRoutes(
     const txSeq = parseTxSeq(request.params.txSeq)
     await permissions.writer(request.headers.authorization, txSeq)
     const { custodyRoot } = signSchema.parse(request.body)
-    return signCustody(parts, { txSeq, custodyRoot, signal: ctx.signal })
+    return signOnce(txSeq, custodyRoot)
   })
 
   server.get('/v1/deals/:txSeq', async (request: Request) => {
     const txSeq = parseTxSeq(request.params.txSeq)
     const held = ctx.shards.list(txSeq)
-    const state = await readDealState(ctx.chain, txSeq, { signal: ctx.signal })
-    if (state === 'none' && held.length === 0) throw new ZerogError('UNKNOWN_SUBMISSION')
+    // The chain is not asked for strangers about what has nothing to do with this provider.
+    if (held.length === 0 && !ctx.index.deal(txSeq)) throw new ZerogError('UNKNOWN_SUBMISSION')
+    const { state } = await views.recent(txSeq, ctx.signal)
     return { txSeq, state, shards: held.map(toJson) }
   })
 

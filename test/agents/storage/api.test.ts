@@ -13,6 +13,7 @@ import {
   assign,
   collectSignatures,
   makeDeal,
+  ownerPermit,
   permit,
   prepareRandom,
   proposalOf,
@@ -183,6 +184,23 @@ describe('storage API', () => {
       )
       assert.ok(message.ratePerPeriod > 0n)
     }
+
+    // Asked for many times at once it is made once or twice: each takes reads of the chain and of others.
+    const provider = at(keepers, 0)
+    const made = async () => {
+      const text = await (await fetch(`${provider.url}/metrics`)).text()
+      return Number(/^zerog_storage_custody_signed_total\S* (\d+)$/m.exec(text)?.[1])
+    }
+    const before = await made()
+    const request = {
+      method: 'POST',
+      headers: { authorization: await ownerPermit(txSeq), 'content-type': 'application/json' },
+      body: JSON.stringify({ custodyRoot: proposal.custodyRoot }),
+    }
+    const url = `${provider.url}/v1/deals/${txSeq}/sign`
+    const answers = await Promise.all(Array.from({ length: 8 }, () => fetch(url, request)))
+    for (const { status } of answers) assert.equal(status, 200)
+    assert.ok((await made()) - before < answers.length)
   })
 
   it('behavior: info and the list of deals say what is held', async () => {
