@@ -10,6 +10,9 @@ import { isSettlementDue } from './settle-fees.ts'
 /** Reverts after which a voucher is of no use any more. */
 const USELESS = ['CeilingNotRaised', 'SignatureExpired', 'SignatureInvalid', 'NotVoucherProvider']
 
+/** So many looks after which an account is gone for good, and not just too new for the block that is looked at. */
+const GONE_LOOKS = 32
+
 type Ceiling = { user: string; ceilingWei: bigint }
 
 /**
@@ -21,6 +24,7 @@ export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContex
   const spareSec = BigInt(voucherSpareSec(config))
   /** Users that the chain has in voucher mode, which nobody leaves. */
   const inVoucherMode = new Set<string>()
+  const absent = new Map<string, number>()
   return {
     name: 'raise-ceiling',
     local: true,
@@ -49,6 +53,10 @@ export function raiseCeiling(config: ComputeConfig): Duty<Ceiling, ComputeContex
           const account = await readInferenceAccount(chain, { user, provider: self }, options)
           if (account && account.ceilingWei > 0n) inVoucherMode.add(user)
           if (account && account.ceilingWei >= ceilingWei) vouchers.drop(user, ceilingWei)
+          const looks = account === undefined ? (absent.get(user) ?? 0) + 1 : 0
+          if (looks === 0 || looks >= GONE_LOOKS) absent.delete(user)
+          else absent.set(user, looks)
+          if (looks >= GONE_LOOKS) vouchers.drop(user, ceilingWei)
           if (account === undefined || vouchers.find(user) === undefined) return []
           // Prices have risen above it: the contract takes it when they fall, or another one of its user.
           if (service !== undefined && !isPostable(voucher, service)) return []

@@ -163,6 +163,13 @@ describe("a provider's money", () => {
     const [kept] = context.vouchers.all()
     assert.ok(kept)
     context.vouchers.drop(user.address, 10n ** 18n)
+
+    const gone = world.account(39).address
+    context.vouchers.keep({ ...kept, voucher: { ...kept.voucher, user: gone } })
+    await due()
+    assert.ok(context.vouchers.find(gone), 'its account may be newer than the block')
+    for (let looks = 1; looks < 32; looks++) await due()
+    assert.equal(context.vouchers.find(gone), undefined, 'its account was closed')
     context.vouchers.keep({ ...kept, voucher: { ...kept.voucher, validUntilSec: 1n } })
     assert.deepEqual([await due(), context.vouchers.all()], [[], []], 'one that has expired is forgotten')
   })
