@@ -24,8 +24,11 @@ export type UnitHasher = (source: FileSource, job: UnitRun & { signal?: AbortSig
 /** How many runs may be under way at a time, and who does them. `close` frees what it holds. */
 export type HashPool = { readonly width: number; readonly hashUnits: UnitHasher; close(): Promise<void> }
 
-/** Units of one run: 16 MiB of data shards at most, so progress is smooth and a pool stays busy. */
-const RUN_UNITS = 4
+/**
+ * Most units of one run: 16 MiB of data shards at most, so progress is smooth and a pool stays busy. The last runs are
+ * shorter, so that all threads end at about the same time.
+ */
+const MAX_RUN_UNITS = 4
 
 /**
  * Reads a file once and computes its root, its submission, and the roots of all data and parity shards. Memory is
@@ -46,7 +49,8 @@ export async function prepareFile(options: prepareFile.Options): Promise<Prepare
   async function work(): Promise<void> {
     while (nextUnit < units) {
       signal?.throwIfAborted()
-      const range = { from: nextUnit, to: Math.min(nextUnit + RUN_UNITS, units) }
+      const share = Math.ceil((units - nextUnit) / (2 * pool.width))
+      const range = { from: nextUnit, to: nextUnit + Math.min(MAX_RUN_UNITS, share) }
       nextUnit = range.to
       const part = await pool.hashUnits(source, {
         layout,
