@@ -2,12 +2,13 @@ import type { DaChain } from '../../sdk/chain/da-chain.ts'
 import {
   type Committee,
   type CommitteeMember,
+  isStanding,
   readActiveEpoch,
   readCommittee,
 } from '../../sdk/chain/da-committee.ts'
 import type { ReadOptions } from '../../sdk/chain/read.ts'
 
-/** Formed committees, kept: the chain never changes one. */
+/** Formed committees, kept: no transaction changes one. */
 export type Committees = {
   /** Throws DA_WRONG_EPOCH when it was never formed. */
   at(epoch: bigint, options?: ReadOptions): Promise<Committee>
@@ -15,19 +16,36 @@ export type Committees = {
   active(options?: ReadOptions): Promise<Committee | undefined>
 }
 
-const KEPT = 64
+type Known = { readonly committee: Committee; readonly sinceMs: number; checkedMs: number }
 
-export function createCommittees(chain: DaChain): Committees {
-  const known = new Map<bigint, Committee>()
+const KEPT = 64
+/** A reorganization of its first blocks gives an epoch another committee: so often a new one is compared with the chain's, */
+const CHECK_MS = 5000
+/** and for so long. */
+const SETTLED_MS = 30 * 60_000
+
+export function createCommittees(chain: DaChain, now: () => number = () => performance.now()): Committees {
+  const known = new Map<bigint, Known>()
 
   const at: Committees['at'] = async (epoch, options = {}) => {
     const found = known.get(epoch)
-    if (found) return found
+    if (found && (await isFresh(found, options))) return found.committee
     const committee = await readCommittee(chain, epoch, options)
     const [oldest] = known.keys()
     if (known.size >= KEPT && oldest !== undefined) known.delete(oldest)
-    known.set(epoch, committee)
+    known.set(epoch, { committee, sinceMs: now(), checkedMs: now() })
     return committee
+  }
+
+  async function isFresh(found: Known, options: ReadOptions): Promise<boolean> {
+    const { committee, sinceMs, checkedMs } = found
+    if (checkedMs - sinceMs > SETTLED_MS || now() - checkedMs < CHECK_MS) return true
+    if (!(await isStanding(chain, committee, options))) {
+      known.delete(committee.epoch)
+      return false
+    }
+    found.checkedMs = now()
+    return true
   }
 
   return {

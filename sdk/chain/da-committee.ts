@@ -68,6 +68,21 @@ export async function readCommittee(
   return { epoch, seatWei, keySet, members, holders }
 }
 
+/**
+ * Whether the chain has no other committee for this one's epoch: a reorganization may bring one. A node that lags behind, and knows of none
+ * yet, contradicts nothing.
+ */
+export async function isStanding(
+  { da: { committee } }: DaChain,
+  { epoch, keySet, holders }: Committee,
+  options: ReadOptions = {},
+): Promise<boolean> {
+  const formed = await read(committee.epochOf(epoch, at(options)), options)
+  if (BigInt(formed.keySet) === 0n) return true
+  const slotOfColumn = formed.columnSlots.flatMap((word) => [...fromHex(word, 32)])
+  return formed.keySet === keySet && holders.every(({ slot }, column) => slot === slotOfColumn[column])
+}
+
 /** Where members serve data availability; those without an endpoint are left out. Keyed by operator. */
 export async function readDaEndpoints(
   { contracts: { registry } }: DaChain,

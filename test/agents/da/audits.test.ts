@@ -213,7 +213,7 @@ describe('audits of retention', () => {
           return successor?.context.columns.has(blobId, column)
         })
       },
-      { blocks: 8, blockMs: 15_000 },
+      { blocks: 12, blockMs: 15_000 },
     )
     // Draws that fall on them are answered by the successors.
     const from = await world.head()
