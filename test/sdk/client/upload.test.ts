@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { makeError, Wallet } from 'ethers'
+import { JsonRpcProvider, makeError, Wallet } from 'ethers'
+import { connectChain } from '../../../sdk/chain/connect.ts'
 import { type SendRequest, signerSender, type TxSender } from '../../../sdk/chain/send.ts'
 import {
   readDeal,
@@ -20,6 +21,7 @@ import { folderStateStore } from '../../../sdk/client/state-store-node.ts'
 import { resumeUpload, type UploadProgress, uploadFile } from '../../../sdk/client/upload.ts'
 import { isZerogError, ZerogError } from '../../../sdk/protocol/errors.ts'
 import { at, randomBytes } from '../../support/content.ts'
+import { startRpcProxy } from '../../support/rpc-proxy.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts'
 import { type StorageNetwork, startStorageNetwork } from './storage-network.ts'
@@ -175,6 +177,38 @@ describe('uploadFile', () => {
       assert.equal(result.resumed, diesAt === 'after-send')
       assert.deepEqual(readdirSync(folder), [], 'the record is gone once the deal is sealed')
     }
+  })
+
+  it('never pays twice where the node that is asked for logs lags behind the one that counts', async (t) => {
+    const proxy = await startRpcProxy(network.anvil.rpcUrl)
+    t.after(proxy.stop)
+    const before = await count()
+    const stateStore = memoryStateStore()
+    const source = bytesSource(fresh(5_000))
+    const real = await signerSender(network.chain, network.account(3))
+    const dying: TxSender = {
+      ...real,
+      async submit(request: SendRequest) {
+        await real.submit(request)
+        throw new ZerogError('INTERNAL', 'died')
+      },
+    }
+    await assert.rejects(uploadFile({ chain: network.chain, source, sender: dying, stateStore }), {
+      message: 'died',
+    })
+    let hidden = 0
+    proxy.tamper(({ method }, answer) => {
+      if (method !== 'eth_getLogs' || hidden >= 3) return answer
+      hidden++
+      return { result: [] }
+    })
+    const options = { staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1 }
+    const provider = new JsonRpcProvider(proxy.rpcUrl, 31_337, options)
+    t.after(() => provider.destroy())
+    const chain = await connectChain({ provider, addressBook: network.chain.book })
+    await uploadFile({ chain, source, stateStore, signer: network.account(3) })
+    assert.equal(hidden, 3)
+    assert.equal(await count(), before + 1n)
   })
 
   it('replaces a payment that still waits in the pool instead of paying beside it', async () => {
