@@ -10,8 +10,8 @@ const VALID_SEC = 300
 const MAX_BODY_BYTES = 1024
 
 /**
- * POST /v1/release: lets the caller take back at once what it neither owes nor has under way; the lock is for providers that do
- * not answer. Until the release is used or has expired, its amount is set aside. Asked again meanwhile, the answer is the same.
+ * POST /v1/release: lets the caller take back at once what it neither owes nor has under way nor has asked back before; the lock is
+ * for that, and for providers that do not answer. Until the release is used or has expired, its amount is set aside. Asked again meanwhile, the answer is the same.
  */
 export function addReleaseRoute(server: HttpServer, ctx: ComputeContext): void {
   const { chain, self: provider, releases, receipts, admission, signal } = ctx
@@ -27,7 +27,8 @@ export function addReleaseRoute(server: HttpServer, ctx: ComputeContext): void {
     const nowSec = Math.max(Math.floor(Date.now() / 1000), block?.timestamp ?? 0)
     // From here to the entry nothing waits: no request can be let in between.
     const owedWei = receipts.unsettledWei(user) + admission.reservedWei(user)
-    const amountWei = (account?.balanceWei ?? 0n) - owedWei
+    // What was asked back may leave through the lock as well: the release must not reach into what is owed then.
+    const amountWei = (account?.balanceWei ?? 0n) - (account?.pendingRefundWei ?? 0n) - owedWei
     if (amountWei <= 0n && releases.find(user) === undefined)
       throw new ZerogError(
         'COMPUTE_BALANCE_TOO_LOW',

@@ -20,6 +20,7 @@ import {
   type ComputeAgent,
   type ComputeWorld,
   modelDir,
+  SERVICE_NAME,
   startComputeWorld,
   type WorldProvider,
 } from './compute-world.ts'
@@ -265,6 +266,16 @@ describe("a provider's money", () => {
     await world.fund(user, provider.wallet.address, fundedWei)
     assert.equal((await wish()).status, 200)
     await assert.rejects(ask(user), { status: 402, code: 'COMPUTE_BALANCE_TOO_LOW' })
+    // What was asked back may leave by itself, and is not released beside that.
+    const other = world.account(30)
+    await world.fund(other, provider.wallet.address, fundedWei)
+    const ledger = world.chain.compute.ledger.connect(other)
+    await (await ledger.retrieveFund([provider.wallet], SERVICE_NAME)).wait()
+    const otherKey = { authorization: `Bearer ${await world.keyOf(other, provider.wallet.address)}` }
+    assert.equal((await wish(otherKey)).status, 402)
+    await (await ledger.transferFund(provider.wallet, SERVICE_NAME, 7n)).wait()
+    assert.match((await wish(otherKey)).text, /"amountWei":"7"/)
+
     await world.elapse(400n)
     await mineUntil('one that nobody used is over', () => agent.context.releases.heldWei(user.address) === 0n)
     assert.ok((await ask(user)) > 0n)
