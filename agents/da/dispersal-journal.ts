@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { access, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BlobHeader, blobIdOf, headerToJson, parseHeader } from '../../sdk/protocol/blob-header.ts'
 import { type ErrorCode, isErrorCode } from '../../sdk/protocol/errors.ts'
@@ -85,6 +85,15 @@ export async function openDispersalJournal({ folder, store }: { folder: string; 
     },
 
     writePayload: (blobId: string, payload: Uint8Array) => writeDurably(fileOf(blobId), payload),
+
+    hasPayload: (blobId: string): Promise<boolean> =>
+      access(fileOf(blobId)).then(
+        () => true,
+        (error) => {
+          if (isMissing(error)) return false
+          throw error
+        },
+      ),
 
     async readPayload(blobId: string): Promise<Uint8Array | undefined> {
       try {

@@ -192,6 +192,9 @@ export function createDispersals(ctx: DaContext) {
       remember(blobId, { [step]: Math.round(performance.now() - startedAt) })
     const bound = ctx.guard.ownHeader(blobId)
     if (!bound) throw new ZerogError('INTERNAL', 'the header is not bound to its nonce')
+    // Nothing is paid for what cannot be dispersed any more.
+    if (!encodedBlobs.has(blobId) && !(await ctx.journal.hasPayload(blobId)))
+      throw new ZerogError('STORE_CORRUPT', 'the payload of an open dispersal is gone from the outbox')
     // Deterministic (RFC 6979): after a restart the same header has the same signature.
     const signed = await signHeader(ctx.wallet, bound)
     const payTime = ctx.daMetrics.stepSeconds.startTimer({ step: 'pay' })

@@ -7,6 +7,7 @@ import { publishPayload } from '../../../agents/da/publish.ts'
 import { readPayload } from '../../../agents/da/read-payload.ts'
 import { restoredColumn } from '../../../agents/da/restore-columns.ts'
 import { readBlobRecord, readDaMoney, readIsFinal } from '../../../sdk/chain/da.ts'
+import { blobIdOf } from '../../../sdk/protocol/blob-header.ts'
 import { DATA_COLUMNS } from '../../../sdk/protocol/cell-layout.ts'
 import { columnFileBytes, encodeColumn } from '../../../sdk/protocol/column.ts'
 import { ZerogError } from '../../../sdk/protocol/errors.ts'
@@ -123,6 +124,19 @@ describe('a network of DA agents', () => {
     const restored = await restoredColumn({ ...context, columns }, blob, lost)
     assert.ok(genuine)
     assert.deepEqual(encodeColumn(restored), encodeColumn(genuine))
+  })
+
+  it('error: a blob whose payload is gone from the outbox is given up before it is paid', async () => {
+    const { guard, index, journal, self } = at(agents, 0).context
+    const like = index.live(0n, 0).find(({ header }) => header.disperser === self)
+    assert.ok(like)
+    const header = guard.bind((nonce) => ({ ...like.header, nonce }))
+    const blobId = blobIdOf(header)
+    const createdBlock = await world.head()
+    journal.insert({ header, pays: true, publisher: self, createdBlock, permission: undefined })
+    await world.advance('it is given up', () => journal.get(blobId)?.state === 'failed')
+    assert.equal(journal.get(blobId)?.code, 'STORE_CORRUPT')
+    assert.equal(await readBlobRecord(world.chain, blobId), undefined)
   })
 
   it('behavior: with a sixth of the columns away a blob is SOFT; it becomes FINAL when they are back', async () => {
