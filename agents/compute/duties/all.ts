@@ -25,7 +25,7 @@ export function computeDuties(config: ComputeConfig): AnyDuty<ComputeContext>[] 
     workJob,
     raiseCeiling(config),
     settleFees(config),
-    endReleases,
+    endReleases(),
     listService,
     bidJob(config),
     closeJob,

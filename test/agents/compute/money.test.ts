@@ -3,6 +3,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseEther, type Wallet } from 'ethers'
+import { endReleases } from '../../../agents/compute/duties/end-releases.ts'
 import { raiseCeiling } from '../../../agents/compute/duties/raise-ceiling.ts'
 import { openHeldBook } from '../../../agents/compute/held-book.ts'
 import { openStore } from '../../../agents/kernel/store.ts'
@@ -262,6 +263,13 @@ describe("a provider's money", () => {
     await mineUntil('what is owed is paid in full', async () => (await settled(user)) === feeWei)
     await mineUntil('the release is over', () => agent.context.releases.heldWei(user.address) === 0n)
     assert.equal((await wish()).status, 402, 'nothing is left')
+    const duty = endReleases()
+    const releases = { ...agent.context.releases, all: () => [signed] }
+    const number = await world.rpc.getBlockNumber()
+    const due = (block: number) =>
+      duty.due({ ...agent.context, releases, head: { ...agent.head(), number: block } })
+    assert.deepEqual([await due(number - 1), await due(number - 1)], [[], []], 'requests may be on their way')
+    assert.deepEqual(await due(number), [signed])
 
     await world.fund(user, provider.wallet.address, fundedWei)
     assert.equal((await wish()).status, 200)
