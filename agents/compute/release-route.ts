@@ -19,14 +19,17 @@ export function addReleaseRoute(server: HttpServer, ctx: ComputeContext): void {
   server.post('/v1/release', { bodyLimit: MAX_BODY_BYTES }, async (request) => {
     const { user } = await ctx.checkSession(request.headers.authorization)
     const pair = { user, provider }
+    const owed = (): bigint => receipts.unsettledWei(user) + admission.reservedWei(user)
+    const owedBeforeWei = owed()
     const [account, chainNonce, block] = await Promise.all([
       readInferenceAccount(chain, pair, { signal }),
       readReleaseNonce(chain, pair, { signal }),
       read(ctx.provider.getBlock('latest'), { signal }),
     ])
     const nowSec = Math.max(Math.floor(Date.now() / 1000), block?.timestamp ?? 0)
-    // From here to the entry nothing waits: no request can be let in between.
-    const owedWei = receipts.unsettledWei(user) + admission.reservedWei(user)
+    // From here to the entry nothing waits: no request can be let in between. What was settled meanwhile may still be in
+    // the balance that was read.
+    const owedWei = larger(owedBeforeWei, owed())
     // What was asked back may leave through the lock as well: the release must not reach into what is owed then.
     const amountWei = (account?.balanceWei ?? 0n) - (account?.pendingRefundWei ?? 0n) - owedWei
     if (amountWei <= 0n && releases.find(user) === undefined)
@@ -42,4 +45,8 @@ export function addReleaseRoute(server: HttpServer, ctx: ComputeContext): void {
     const signature = await signInferenceMessage(ctx.wallet, domain, { type: 'Release', message: release })
     return { release, signature }
   })
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
 }
