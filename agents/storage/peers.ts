@@ -7,7 +7,7 @@ import { errorCode, isZerogError, ZerogError } from '../../sdk/protocol/errors.t
 import { HASH_BYTES, type Hasher } from '../../sdk/protocol/hasher.ts'
 import { fromHex } from '../../sdk/protocol/hex.ts'
 import { SECTOR_BYTES } from '../../sdk/protocol/layout.ts'
-import { verifyMerkleProof } from '../../sdk/protocol/merkle.ts'
+import { verifyMerkleProofs } from '../../sdk/protocol/merkle.ts'
 import { formatPermission, permissionText } from '../../sdk/protocol/permission.ts'
 import type { ShardKey } from './shard-files.ts'
 import { chunkRoot } from './shard-levels.ts'
@@ -119,15 +119,17 @@ export function createPeers({ chain, wallet, hasher, timeoutMs }: createPeers.Op
     const flat = new Uint8Array(Buffer.from(answer.headers.get('shard-path') ?? '', 'base64'))
     const whole = answer.body.length === indexes.length * length
     const root = fromHex(wanted.root)
-    const isProved = (index: number, i: number): boolean => {
-      const bytes = answer.body.subarray(i * length, (i + 1) * length)
-      const path = Array.from({ length: depth }, (_, level) =>
-        flat.subarray((i * depth + level) * HASH_BYTES, (i * depth + level + 1) * HASH_BYTES),
-      )
-      return verifyMerkleProof(hasher, { root, leaf: chunkRoot(hasher, bytes), index, path })
-    }
-    if (whole && flat.length === indexes.length * depth * HASH_BYTES && indexes.every(isProved)) {
-      return indexes.map((_, i) => answer.body.subarray(i * length, (i + 1) * length))
+    if (whole && flat.length === indexes.length * depth * HASH_BYTES) {
+      const parts = indexes.map((_, i) => answer.body.subarray(i * length, (i + 1) * length))
+      const claims = indexes.map((index, i) => ({
+        root,
+        leaf: chunkRoot(hasher, parts[i] ?? new Uint8Array()),
+        index,
+        path: Array.from({ length: depth }, (_, level) =>
+          flat.subarray((i * depth + level) * HASH_BYTES, (i * depth + level + 1) * HASH_BYTES),
+        ),
+      }))
+      if (verifyMerkleProofs(hasher, claims)) return parts
     }
     throw new ZerogError('PEER_MISBEHAVED', `${provider} sent a chunk that is not of the shard`, {
       meta: { provider, txSeq: key.txSeq.toString(), index: key.index },

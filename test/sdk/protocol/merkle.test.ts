@@ -13,6 +13,7 @@ import {
   rootOfNodes,
   sectorHashes,
   verifyMerkleProof,
+  verifyMerkleProofs,
 } from '../../../sdk/protocol/merkle.ts'
 import { zeroHash, zeroTreeRoot } from '../../../sdk/protocol/zero-hashes.ts'
 import { MerkleHarness__factory } from '../../../typechain-types/index.js'
@@ -87,6 +88,14 @@ describe('merkleProof', () => {
       const leaves = Array.from({ length: 2 ** height }, (_, i) => hashOf(i))
       const levels = merkleLevels(hasher, joinNodes(leaves))
       const root = at(levels, -1)
+      const all = leaves.map((leaf, index) => ({ root, leaf, index, path: merkleProof(levels, index) }))
+      assert.ok(verifyMerkleProofs(hasher, all))
+      for (const [i, claim] of all.entries()) {
+        assert.equal(verifyMerkleProofs(hasher, all.with(i, { ...claim, leaf: hashOf(1000) })), false)
+        assert.equal(verifyMerkleProofs(hasher, all.with(i, { ...claim, root: hashOf(1000) })), false)
+        const longer = { ...claim, path: [...claim.path, hashOf(1)] }
+        assert.equal(verifyMerkleProofs(hasher, all.with(i, longer)), false)
+      }
       for (let index = 0; index < leaves.length; index++) {
         const claim = { root, leaf: at(leaves, index), index, path: merkleProof(levels, index) }
         assert.ok(verifyMerkleProof(hasher, claim))
