@@ -178,6 +178,8 @@ export function createDispersals(ctx: DaContext) {
     }
     const work = advance(dispersal, { startedAt, waitMs, release })
       .catch((error) => fail(dispersal, error))
+      // Nobody may be waiting: a full disk must not end the process for it.
+      .catch((error) => ctx.log.error({ blobId, err: error }, 'the end of a dispersal could not be recorded'))
       .finally(() => {
         running.delete(blobId)
         release()

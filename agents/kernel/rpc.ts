@@ -2,6 +2,9 @@ import type { JsonRpcProvider } from 'ethers'
 import { z } from 'zod'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
 
+/** Blocks below the head whose state every node has; older ones only archives keep for sure. */
+export const RECENT_BLOCKS = 100
+
 const hex = z.string().regex(/^0x[0-9a-fA-F]*$/)
 const quantity = hex.transform(Number)
 const block = z.object({

@@ -3,6 +3,7 @@ import { periodStart } from '../../sdk/protocol/clock.ts'
 import { custodyLeaf, custodyProof, custodyRoot } from '../../sdk/protocol/custody.ts'
 import { drawPosition } from '../../sdk/protocol/draw.ts'
 import { ZerogError } from '../../sdk/protocol/errors.ts'
+import { RECENT_BLOCKS } from '../kernel/rpc.ts'
 import { clockOf, type StorageContext } from './context.ts'
 import type { DealIndex } from './deal-index.ts'
 
@@ -17,9 +18,6 @@ export type Draw = {
   readonly provider: string
   readonly shardRoot: string
 }
-
-/** Blocks whose state every node has. */
-const RECENT_BLOCKS = 100
 
 type Known = { readonly id: string; readonly draws: readonly Draw[] }
 

@@ -4,12 +4,11 @@ import { isRevert } from '../../../sdk/chain/decode-error.ts'
 import { read } from '../../../sdk/chain/read.ts'
 import type { Duty } from '../../kernel/duty.ts'
 import { rank } from '../../kernel/rank.ts'
+import { RECENT_BLOCKS } from '../../kernel/rpc.ts'
 import { submitCaughtUp } from '../catch-up.ts'
 import { type DaContext, windowsAt } from '../context.ts'
 
 const MAX_ENTRIES = 16
-/** Blocks whose state every node has. */
-const RECENT_BLOCKS = 100
 
 type Move = { period: bigint; tailEntry: bigint }
 

@@ -69,6 +69,16 @@ describe('createJobs', () => {
     return { heads, jobs, loop, board, outcomes, stop }
   }
 
+  /** Starts a process of the operator, and waits until it has performed an item that is due until then. */
+  const performOne = async (id: string, operator: string) => {
+    let performed = false
+    const perform = async () => {
+      performed = true
+    }
+    await start([{ due: async () => (performed ? [] : [{ id }]), perform }], { operator })
+    await until('it is performed', () => performed)
+  }
+
   it('default: performs what is due, once, with bigints intact', async () => {
     const performed: Item[] = []
     const items = [{ id: 'a', amountWei: 2n ** 200n }]
@@ -226,19 +236,7 @@ describe('createJobs', () => {
     await never.loop.stop()
     // What a kill leaves in Redis: a locked job and no worker.
     await never.jobs.close(1)
-    let performed = false
-    await start(
-      [
-        {
-          due: async () => (performed ? [] : [{ id: 'orphan' }]),
-          perform: async () => {
-            performed = true
-          },
-        },
-      ],
-      { operator },
-    )
-    await until('it is performed elsewhere', () => performed)
+    await performOne('orphan', operator)
   })
 
   it('behavior: a queue that a process left paused when it died is worked on again', async () => {
@@ -249,19 +247,7 @@ describe('createJobs', () => {
     const other = await start([], { operator })
     await left.pause()
     await left.close()
-    let performed = false
-    await start(
-      [
-        {
-          due: async () => (performed ? [] : [{ id: 'paused' }]),
-          perform: async () => {
-            performed = true
-          },
-        },
-      ],
-      { operator },
-    )
-    await until('it is performed', () => performed)
+    await performOne('paused', operator)
     await other.stop()
   })
 
